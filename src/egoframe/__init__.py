@@ -1,3 +1,3 @@
-"""egoframe: from one first-person photo and an action, the picture the person would see while doing it."""
+"""One first-person photo and an action in, the picture of doing it out."""
 
 __version__ = "0.1.0"
