@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from egoframe.errors import UserError
+from egoframe.evaluation.recogniser import ActionRecogniser, load_recogniser
+
+ACTIONS = ("brighten", "darken", "nothing")
+
+
+def pairs(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    before = torch.randint(60, 190, (count, 32, 32, 3), generator=generator)
+    label = torch.randint(0, 3, (count,), generator=generator)
+    step = torch.tensor([50, -50, 0])[label]
+    return before.byte(), (before + step[:, None, None, None]).byte(), label
+
+
+def test_it_learns_actions_that_only_the_pair_shows():
+    from egoframe.evaluation.recogniser import to_signed
+
+    torch.manual_seed(0)
+    model = ActionRecogniser(ACTIONS, widths=(8, 16))
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-2)
+    for step in range(60):
+        before, after, label = pairs(32, step)
+        loss = torch.nn.functional.cross_entropy(model(to_signed(before), to_signed(after)), label)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    before, after, label = pairs(90, 1000)
+    named = model.recognise(before, after)
+    right = sum(name == ACTIONS[k] for name, k in zip(named, label.tolist(), strict=True))
+    assert right >= 85
+
+
+def test_what_it_names_does_not_depend_on_the_batch_size():
+    model = ActionRecogniser(ACTIONS, widths=(8, 16))
+    before, after, _ = pairs(10, 0)
+    assert model.recognise(before, after, 3) == model.recognise(before, after, 10)
+
+
+def test_a_saved_recogniser_names_the_same(tmp_path):
+    model = ActionRecogniser(ACTIONS, widths=(8, 16))
+    model.save_pretrained(tmp_path)
+    before, after, _ = pairs(10, 0)
+    assert load_recogniser(tmp_path).recognise(before, after) == model.recognise(before, after)
+
+
+def test_a_folder_without_a_recogniser_is_named(tmp_path):
+    with pytest.raises(UserError, match="no action recogniser"):
+        load_recogniser(tmp_path / "absent")
