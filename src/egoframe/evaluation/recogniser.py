@@ -57,6 +57,7 @@ class ActionRecogniser(ModelMixin, ConfigMixin):
                 zip((widths[0], *widths), widths, strict=False)
             )
         ]
+        self.actions = tuple(actions)
         self.features = nn.Sequential(stem, *stages, nn.BatchNorm2d(widths[-1]), nn.ReLU())
         self.dropout = nn.Dropout(0.2)
         self.classify = nn.Linear(widths[-1], len(actions))
@@ -73,7 +74,7 @@ class ActionRecogniser(ModelMixin, ConfigMixin):
         names: list[str] = []
         for start in range(0, len(inputs), batch_size):
             pair = (to_signed(x[start : start + batch_size]) for x in (inputs, frames))
-            names += [self.config.actions[i] for i in self.eval()(*pair).argmax(1).tolist()]
+            names += [self.actions[i] for i in self.eval()(*pair).argmax(1).tolist()]
         return names
 
 

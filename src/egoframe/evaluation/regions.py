@@ -65,6 +65,5 @@ def bootstrap_interval(
 def _box_mean(maps: np.ndarray, radius: int = 2) -> np.ndarray:
     """Mean over a (2·radius+1)² window of (N, H, W) maps, edges repeated."""
     padded = np.pad(maps, ((0, 0), (radius, radius), (radius, radius)), mode="edge")
-    window = 2 * radius + 1
-    rows = sum(padded[:, i : i + maps.shape[1]] for i in range(window))
-    return sum(rows[:, :, i : i + maps.shape[2]] for i in range(window)) / window**2
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1,) * 2, axis=(1, 2))
+    return windows.mean((-2, -1))

@@ -1,0 +1,87 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from egoframe.errors import UserError
+from egoframe.training import LoopConfig, batch_indices, checkpoints, fit, load_ema
+
+CONFIG = LoopConfig(steps=30, batch_size=8, lr=1e-2, log_every=1, checkpoint_minutes=0)
+DATA = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+
+
+class Killed(Exception):
+    pass
+
+
+def run(out: Path, die_at: int | None = None, config: LoopConfig = CONFIG) -> dict:
+    torch.manual_seed(7)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.BatchNorm1d(8), nn.Linear(8, 1))
+    calls = 0
+
+    def loss(indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == die_at:
+            raise Killed
+        noise = torch.randn(len(indices), 4, generator=generator)
+        return (model(DATA[indices] + 0.1 * noise)[:, 0] - DATA[indices].sum(1)).square().mean()
+
+    return fit(model, loss, len(DATA), config, out)
+
+
+def losses(out: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
+    undisturbed = run(tmp_path / "a")
+    for die_at in (12, 5, 9):
+        with pytest.raises(Killed):
+            run(tmp_path / "b", die_at)
+    resumed = run(tmp_path / "b")
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
+
+
+def test_it_learns(tmp_path):
+    run(tmp_path, config=LoopConfig(steps=300, batch_size=8, lr=3e-2, log_every=1))
+    history = losses(tmp_path)
+    assert sum(history[-50:]) < 0.5 * sum(history[:50])
+
+
+def test_an_epoch_visits_every_sample_once():
+    seen = torch.cat([batch_indices(step, 8, 50, seed=3) for step in range(25)])
+    for epoch in range(4):
+        assert sorted(seen[epoch * 50 : epoch * 50 + 50].tolist()) == list(range(50))
+    assert seen[:50].tolist() != seen[50:100].tolist()
+
+
+def test_only_the_last_checkpoints_are_kept(tmp_path):
+    run(tmp_path)
+    assert [path.name for path in checkpoints(tmp_path)] == ["00000029", "00000030"]
+    assert load_ema(tmp_path).keys() == run(tmp_path).keys()
+
+
+def test_another_config_is_refused(tmp_path):
+    run(tmp_path)
+    with pytest.raises(UserError, match=r"lr=0\.01"):
+        run(tmp_path, config=LoopConfig(steps=30, batch_size=8, lr=2e-2))
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+    model = nn.Linear(1, 1)
+
+    def loss(indices, generator):
+        return model(torch.ones(1, 1)).sum() / (0.0 if len(checkpoints(tmp_path)) == 2 else 1.0)
+
+    with pytest.raises(UserError, match="step 2: the loss is"):
+        fit(model, loss, 50, CONFIG, tmp_path)
+    assert torch.isfinite(load_ema(tmp_path)["weight"]).all()
+
+
+def test_no_checkpoint_is_said_plainly(tmp_path):
+    with pytest.raises(UserError, match="no checkpoint here"):
+        load_ema(tmp_path)
