@@ -1,0 +1,1 @@
+"""The built-in world: a first-person kitchen to train and test on, drawn by MuJoCo."""
