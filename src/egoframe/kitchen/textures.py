@@ -29,7 +29,9 @@ def fractal_noise(rng: np.random.Generator, height: int, width: int, cells: int)
     return sum(octaves[1:], octaves[0]) / 1.75
 
 
-def plain(rng: np.random.Generator, color: Color, size: int = 64, rough: float = 0.02) -> np.ndarray:
+def plain(
+    rng: np.random.Generator, color: Color, size: int = 64, rough: float = 0.02
+) -> np.ndarray:
     """A painted or plastic surface: one colour, faintly uneven."""
     return _to_uint8(np.asarray(color) + rough * fractal_noise(rng, size, size, 8)[..., None])
 
@@ -49,7 +51,9 @@ def wood(rng: np.random.Generator, color: Color, size: int = 256, boards: int = 
     return _to_uint8(np.asarray(color) * (1 + 1.3 * shade[..., None]))
 
 
-def stone(rng: np.random.Generator, color: Color, size: int = 256, veins: bool = False) -> np.ndarray:
+def stone(
+    rng: np.random.Generator, color: Color, size: int = 256, veins: bool = False
+) -> np.ndarray:
     """Speckled granite, or marble with veins."""
     base = 0.05 * fractal_noise(rng, size, size, 8)
     if veins:

@@ -1,0 +1,196 @@
+"""Draws a posed world from the wearer's eye, offscreen.
+
+Software OpenGL pays for triangles and for samples, so the picture is drawn at twice its size
+without multisampling and averaged down. The depth that comes with it for free gives the soft
+contact shadows that real rooms have (screen-space ambient occlusion, after Bavoil & Sainz, 2009).
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+os.environ.setdefault("MUJOCO_GL", "egl")
+
+import mujoco
+
+from egoframe.kitchen.builder import DECOR
+from egoframe.kitchen.hands import HELPERS
+from egoframe.kitchen.world import World
+
+SUPERSAMPLING = 2
+OCCLUSION_RADIUS = 0.05  # metres
+OCCLUSION_STRENGTH = 1.1
+
+
+def unavailable() -> str | None:
+    """Why no picture can be drawn on this machine, or None if it can."""
+    try:
+        context = mujoco.GLContext(8, 8)
+        context.make_current()
+        context.free()
+    except Exception as error:  # every backend raises its own kind
+        return f"no offscreen OpenGL here ({error}); install libegl1 and libgl1-mesa-dri"
+    return None
+
+
+class Renderer:
+    """Draws one world.
+
+    Arguments:
+        world: what to draw; it may be posed anew between pictures.
+        size: width and height of a picture, in pixels.
+    """
+
+    def __init__(self, world: World, size: int = 256) -> None:
+        self.world = world
+        self.size = size
+        self._big = size * SUPERSAMPLING
+        model = world.model
+        model.vis.global_.offwidth = model.vis.global_.offheight = self._big
+        self._gl = mujoco.GLContext(self._big, self._big)
+        self._gl.make_current()
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._scene = mujoco.MjvScene(model, maxgeom=2000)
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = 0
+        self._option.geomgroup[DECOR] = 1
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._camera.fixedcamid = model.camera("head").id
+        for flag in ("SHADOW", "REFLECTION", "HAZE", "SKYBOX"):
+            self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{flag}")] = 0
+        self._view = mujoco.MjrRect(0, 0, self._big, self._big)
+        self._rgb = np.empty((self._big, self._big, 3), np.uint8)
+        self._depth = np.empty((self._big, self._big), np.float32)
+        self._grain_seed = world.style.seed
+
+    def rgb(self) -> np.ndarray:
+        """The picture of the world as it is posed now, uint8 (size, size, 3)."""
+        self._draw(segmentation=False)
+        small = self._halve(self._rgb[::-1].astype(np.float32) / 255)
+        depth = self._metres(self._depth[::-1])
+        small *= _occlusion(depth, self.world.style.fovy, self.size)[..., None]
+        return self._develop(small)
+
+    def boxes(self, names: list[str]) -> list[dict[str, object]]:
+        """Boxes (label, x0, y0, x1, y1 in 0..1) of the visible part of items and of both hands.
+
+        What shows fewer than 12 pixels of the drawn size is left out.
+        """
+        self._option.geomgroup[HELPERS] = 1
+        self._draw(segmentation=True)
+        self._option.geomgroup[HELPERS] = 0
+        codes = self._rgb[::-1].astype(np.int32) @ np.array([1, 256, 65536]) - 1
+        geom_of = np.full(self._scene.ngeom + 1, -1)
+        for index in range(self._scene.ngeom):
+            geom = self._scene.geoms[index]
+            if geom.objtype == mujoco.mjtObj.mjOBJ_GEOM and geom.segid >= 0:
+                geom_of[min(geom.segid, self._scene.ngeom)] = geom.objid
+        ids = np.where((codes >= 0) & (codes < len(geom_of)), codes, -1)
+        body = np.append(self.world.model.geom_bodyid, -1)[geom_of[ids]]
+        found = []
+        for label, bodies in self._labels(names):
+            rows, columns = np.nonzero(np.isin(body, bodies))
+            if len(rows) < 12 * SUPERSAMPLING**2:
+                continue
+            x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+            box = {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
+            found.append(
+                {"label": label, **{k: round(float(v) / self._big, 4) for k, v in box.items()}}
+            )
+        return found
+
+    def close(self) -> None:
+        """Give the OpenGL context back."""
+        self._context.free()
+        self._gl.free()
+
+    def _labels(self, names: list[str]) -> list[tuple[str, list[int]]]:
+        model = self.world.model
+        labels = [(name, [model.body(name).id]) for name in names]
+        for side in ("left", "right"):
+            hand = [i for i in range(model.nbody) if model.body(i).name.startswith(f"hand_{side}")]
+            labels.append((f"{side} hand", hand))
+        return labels
+
+    def _draw(self, segmentation: bool) -> None:
+        self._gl.make_current()
+        flags = self._scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = (
+            segmentation
+        )
+        mujoco.mjv_updateScene(
+            self.world.model,
+            self.world.data,
+            self._option,
+            None,
+            self._camera,
+            mujoco.mjtCatBit.mjCAT_ALL,
+            self._scene,
+        )
+        mujoco.mjr_render(self._view, self._scene, self._context)
+        mujoco.mjr_readPixels(self._rgb, self._depth, self._view, self._context)
+
+    @staticmethod
+    def _halve(picture: np.ndarray) -> np.ndarray:
+        return 0.25 * (
+            picture[::2, ::2] + picture[1::2, ::2] + picture[::2, 1::2] + picture[1::2, 1::2]
+        )
+
+    def _metres(self, depth: np.ndarray) -> np.ndarray:
+        """The depth buffer, at the picture's size, as distance along the view."""
+        model = self.world.model
+        near = model.vis.map.znear * model.stat.extent
+        far = model.vis.map.zfar * model.stat.extent
+        return near / (1 - depth[::2, ::2] * (1 - near / far))
+
+    def _develop(self, light: np.ndarray) -> np.ndarray:
+        """From light to a photograph: white balance, a soft shoulder, vignette and grain."""
+        style = self.world.style
+        light = light * np.array(
+            [1 + 0.03 * style.warmth, 1.0, 1 - 0.04 * style.warmth], np.float32
+        )
+        light = light / (1 + np.maximum(light - 0.75, 0) * 0.6)
+        axis = np.linspace(-1, 1, self.size, dtype=np.float32)
+        light *= (1 - 0.10 * (axis[:, None] ** 2 + axis**2))[..., None]
+        time = np.frombuffer(np.float64(self.world.data.time).tobytes(), np.uint32)
+        rng = np.random.default_rng([self._grain_seed, *time.tolist()])
+        light += style.grain * rng.standard_normal(light.shape, np.float32)
+        return (np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _occlusion(depth: np.ndarray, fovy: float, size: int) -> np.ndarray:
+    """Share of the surrounding light (H, W) that reaches each pixel, from the depth around it.
+
+    A neighbour darkens a pixel if it stands out in front of it by less than OCCLUSION_RADIUS:
+    further ones belong to something else. It is worked out at half the size, and smoothed.
+    """
+    z = depth[::2, ::2]
+    pixels = 0.5 * size / (2 * np.tan(np.radians(fovy) / 2)) * OCCLUSION_RADIUS / np.median(z)
+    total = np.zeros_like(z)
+    count = 0
+    for ring in (0.35, 0.75, 1.2):
+        radius = max(1, round(pixels * ring))
+        for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
+            dy, dx = dy * radius, dx * radius
+            # Opposite neighbours together: a slanted plane is as much in front as behind.
+            bulge = 0.5 * (_shift(z, dy, dx) + _shift(z, -dy, -dx)) - z
+            rise = np.clip(-bulge / (OCCLUSION_RADIUS * ring * 0.5), 0, 1)
+            near = np.clip(2 + bulge / (OCCLUSION_RADIUS * ring), 0, 1)
+            total += rise * near
+            count += 1
+    shade = np.exp(-OCCLUSION_STRENGTH * 1.6 * total / count)
+    padded = np.pad(shade, 1, mode="edge")
+    h, w = shade.shape
+    smooth = sum(padded[i : i + h, j : j + w] for i in range(3) for j in range(3)) / 9
+    return np.repeat(np.repeat(smooth, 2, 0), 2, 1)[: depth.shape[0], : depth.shape[1]]
+
+
+def _shift(values: np.ndarray, dy: int, dx: int) -> np.ndarray:
+    """Values (H, W) moved by whole pixels, edges repeated."""
+    rows = np.clip(np.arange(values.shape[0]) + dy, 0, values.shape[0] - 1)
+    columns = np.clip(np.arange(values.shape[1]) + dx, 0, values.shape[1] - 1)
+    return values[rows][:, columns]
