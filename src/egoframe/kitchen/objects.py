@@ -69,10 +69,10 @@ def build_objects(b: Builder) -> None:
 
     free = [spot for spot in b.spots if spot.kind == "worktop"]
     b.rng.shuffle(free)  # type: ignore[arg-type]
-    wanted: list[Callable[[Builder], str]] = [_mug, _plate, _bowl, _kettle, _bottle]
-    others = [_glass, _jar, _mug, _spoon, _spatula, _tomato, _bread, _carrot]
+    wanted: list[Callable[[Builder], str]] = [_mug, _plate, _bowl, _kettle, _bottle, _spoon]
+    others = [_glass, _jar, _glass, _jar, _spatula, _tomato, _bread, _carrot]
     b.rng.shuffle(others)  # type: ignore[arg-type]
-    for make, spot in zip([*wanted, *others[:2]], free, strict=False):
+    for make, spot in zip([*wanted, *others[:3]], free, strict=False):
         jitter = (*b.rng.uniform(-0.015, 0.015, 2), 0.0)
         _place(b, make(b), tuple(np.add(spot.position, jitter)))
 

@@ -21,7 +21,7 @@ from egoframe.kitchen.world import World
 
 SUPERSAMPLING = 2
 OCCLUSION_RADIUS = 0.05  # metres
-OCCLUSION_STRENGTH = 1.1
+OCCLUSION_STRENGTH = 0.9
 
 
 def unavailable() -> str | None:
@@ -179,7 +179,7 @@ def _occlusion(depth: np.ndarray, fovy: float, size: int) -> np.ndarray:
             # Opposite neighbours together: a slanted plane is as much in front as behind.
             bulge = 0.5 * (_shift(z, dy, dx) + _shift(z, -dy, -dx)) - z
             rise = np.clip(-bulge / (OCCLUSION_RADIUS * ring * 0.5), 0, 1)
-            near = np.clip(2 + bulge / (OCCLUSION_RADIUS * ring), 0, 1)
+            near = np.clip(2 + bulge / (OCCLUSION_RADIUS * ring * 0.6), 0, 1)
             total += rise * near
             count += 1
     shade = np.exp(-OCCLUSION_STRENGTH * 1.6 * total / count)

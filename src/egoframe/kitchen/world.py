@@ -18,6 +18,7 @@ from egoframe.kitchen.objects import build_objects
 from egoframe.kitchen.style import Split, sample_style
 
 STREAM = "stream"  # what is poured, between two vessels
+TRAIL = "trail"  # where the worktop was wiped
 
 
 @dataclass(frozen=True)
@@ -68,18 +69,19 @@ class World:
     def _settings(self, b: Builder) -> None:
         """Light, camera and drawing quality; shadows and reflections cost ten times the rest."""
         style, spec = self.style, b.spec
+        spec.compiler.degree = False
         spec.visual.quality.shadowsize = 0
         spec.visual.quality.offsamples = 0
         spec.visual.map.znear = 0.02
         spec.visual.map.zfar = 12
         tint = np.array([1.0 + 0.04 * style.warmth, 1.0, 1.0 - 0.06 * style.warmth])
-        spec.visual.headlight.ambient = 0.36 * style.light * tint
-        spec.visual.headlight.diffuse = 0.16 * style.light * tint
+        spec.visual.headlight.ambient = 0.44 * style.light * tint
+        spec.visual.headlight.diffuse = 0.22 * style.light * tint
         spec.visual.headlight.specular = [0.05, 0.05, 0.05]
         side = -1 if style.window_side == "left" else 1
         for direction, strength in (
-            ((-0.55 * side, 0.25, -0.8), 0.42),
-            ((0.2 * side, 0.75, -0.6), 0.26),
+            ((-0.55 * side, 0.25, -0.8), 0.55),
+            ((0.2 * side, 0.75, -0.6), 0.34),
         ):
             spec.worldbody.add_light(
                 type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
@@ -91,16 +93,19 @@ class World:
                 specular=(0.25, 0.25, 0.25),
             )
         spec.worldbody.add_camera(name="head", fovy=style.fovy, pos=(0, -0.3, style.eye_height))
-        stream = spec.worldbody.add_body(name=STREAM, mocap=True)
-        stream.add_geom(
-            name=STREAM,
-            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
-            size=(0.006, 0.05, 0),
-            rgba=(0.7, 0.8, 0.9, 0),
-            contype=0,
-            conaffinity=0,
-            group=DECOR,
-        )
+        for name, kind, color in (
+            (STREAM, mujoco.mjtGeom.mjGEOM_CYLINDER, (0.7, 0.8, 0.9, 0.0)),
+            (TRAIL, mujoco.mjtGeom.mjGEOM_BOX, (0.93, 0.97, 1.0, 0.0)),
+        ):
+            spec.worldbody.add_body(name=name, mocap=True).add_geom(
+                name=name,
+                type=kind,
+                size=(0.01, 0.01, 0.001),
+                rgba=color,
+                contype=0,
+                conaffinity=0,
+                group=DECOR,
+            )
 
     def reset(self) -> None:
         """Everything closed, off, and where the kitchen starts with it."""
@@ -110,6 +115,7 @@ class World:
         for name, position in self.placed.items():
             self.place(name, np.asarray(position))
         self.hide_stream()
+        self.hide_trail()
 
     def opening(self, name: str) -> float:
         """How far an item is open or turned on, 0 … 1."""
@@ -149,7 +155,7 @@ class World:
     def _rgb(self, geom: int) -> np.ndarray:
         return self.model.mat_rgba[self.model.geom_matid[geom], :3]
 
-    def show_stream(self, start: np.ndarray, end: np.ndarray, color: tuple, radius: float) -> None:
+    def show_stream(self, start: np.ndarray, end: np.ndarray, color: tuple) -> None:
         """Pour from `start` (3,) to `end` (3,): a thin column of `color`."""
         axis = start - end
         length = float(np.linalg.norm(axis))
@@ -159,12 +165,24 @@ class World:
         self.data.mocap_pos[mocap] = (start + end) / 2
         self.data.mocap_quat[mocap] = quaternion
         geom = self.model.geom(STREAM)
-        geom.size[:2] = (radius, length / 2)
+        geom.size[:2] = (0.006, length / 2)
         geom.rgba[:] = (*color, 0.9)
 
     def hide_stream(self) -> None:
         """Nothing is poured."""
         self.model.geom(STREAM).rgba[3] = 0
+
+    def show_trail(self, low: np.ndarray, high: np.ndarray) -> None:
+        """The worktop is wet between two corners (3,) of where something wiped over it."""
+        mocap = self.model.body(TRAIL).mocapid[0]
+        self.data.mocap_pos[mocap] = (low + high) / 2
+        geom = self.model.geom(TRAIL)
+        geom.size[:] = (*((high - low)[:2] / 2 + [0.035, 0.05]), 0.0012)
+        geom.rgba[3] = 0.5
+
+    def hide_trail(self) -> None:
+        """The worktop is dry."""
+        self.model.geom(TRAIL).rgba[3] = 0
 
     def look(self, eye: np.ndarray, target: np.ndarray, roll: float = 0.0) -> None:
         """Put the wearer's eye at `eye` (3,), looking at `target` (3,); `roll` in radians."""
@@ -193,11 +211,11 @@ class World:
         palm, fingers = np.asarray(grip.palm, float), np.asarray(grip.fingers, float)
         point = np.asarray(grip.position, float)
         mirror = np.array([-1.0, 1, 1])
-        if grip.upright and side == "left":
+        movable = not self.items[name].fixed
+        if side == "left" and (movable or grip.upright):
             palm, fingers = palm * mirror, fingers * mirror
-            if not self.items[name].fixed:
-                point = point * mirror
-        if not grip.upright:
+            point = point * mirror if movable else point
+        if movable or not grip.upright:
             palm, fingers = rotation @ palm, rotation @ fingers
         unit_palm = palm / np.linalg.norm(palm)
         straight = fingers - unit_palm * (fingers @ unit_palm)
