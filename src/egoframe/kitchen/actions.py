@@ -29,10 +29,11 @@ POURED = {"water": ("kettle", ("mug", "glass")), "oil": ("bottle", ("pan", "pot"
 STIRRED = ("pan", "pot", "bowl")
 SPRING_BACK = ("button",)
 
-# How often each verb is wanted, so that actions come out about equally frequent.
+# How much each verb, or one action of it, is wanted, so that all come out about equally often.
 WEIGHTS = {
+    "take knife": 4.0, "take cloth": 2.0, "take sponge": 1.5, "stir pot": 5.0, "stir bowl": 4.0,
     "open": 0.35, "close": 1.4, "turn-on": 0.35, "turn-off": 0.6, "press": 0.3, "take": 1.0,
-    "put-down": 0.8, "pour": 2.5, "cut": 14.0, "stir": 8.0, "wipe": 3.0, "wash": 14.0,
+    "put-down": 1.0, "pour": 2.5, "cut": 30.0, "stir": 8.0, "wipe": 3.0, "wash": 14.0,
 }  # fmt: skip
 
 

@@ -109,9 +109,8 @@ def _choose(world: World, state: State, counts: dict[str, int], rng: np.random.G
     for option in options:
         grouped.setdefault(option.narration, []).append(option)
     names = sorted(grouped)
-    weights = np.array(
-        [WEIGHTS[grouped[n][0].verb] / (1 + 2 * counts.get(n, 0)) ** 1.5 for n in names]
-    )
+    wanted = [WEIGHTS.get(name, WEIGHTS[grouped[name][0].verb]) for name in names]
+    weights = np.array(wanted) / (1 + 2 * np.array([counts.get(name, 0) for name in names])) ** 1.5
     name = names[rng.choice(len(names), p=weights / weights.sum())]
     return grouped[name][rng.integers(len(grouped[name]))]
 

@@ -291,7 +291,7 @@ def _hob(b: Builder, x: float) -> None:
     glass = b.material(color=(0.07, 0.07, 0.08), shine=0.8)
     b.add(b.spec.worldbody, meshes.box((0.56, 0.48, 0.012), 0.004), glass, (x, 0.31, top + 0.004))
     mark = b.material(color=(0.35, 0.35, 0.37))
-    hot = b.material(color=(1.0, 0.32, 0.05), emission=1.0)
+    hot = b.material(color=(0.95, 0.22, 0.02), emission=0.55)
     ring_z = top + 0.0115
     for dy in (0.20, 0.43):
         for dx in (-0.14, 0.14):

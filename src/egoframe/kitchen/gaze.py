@@ -66,9 +66,9 @@ def viewpoint(
     if focus[2] < top - 0.3:
         eye = np.array([x, focus[1] - 0.62, focus[2] + 0.62])
     elif focus[2] < top - 0.02:
-        eye = np.array([x, focus[1] - 0.46, top + stand - 0.10])
+        eye = np.array([x, focus[1] - 0.42, top + stand - 0.16])
     elif focus[2] > top + 0.4:
         eye = np.array([x, focus[1] - 0.56, top + stand - 0.02])
     else:
-        eye = np.array([x, max(focus[1] - 0.50, -0.36), top + stand - 0.14])
+        eye = np.array([x, max(focus[1] - 0.45, -0.34), top + stand - 0.21])
     return eye + rng.normal(0, 0.015, 3), ahead

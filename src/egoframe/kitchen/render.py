@@ -7,13 +7,8 @@ contact shadows that real rooms have (screen-space ambient occlusion, after Bavo
 
 from __future__ import annotations
 
-import os
-
-import numpy as np
-
-os.environ.setdefault("MUJOCO_GL", "egl")
-
 import mujoco
+import numpy as np
 
 from egoframe.kitchen.builder import DECOR
 from egoframe.kitchen.hands import HELPERS
@@ -70,8 +65,8 @@ class Renderer:
     def rgb(self) -> np.ndarray:
         """The picture of the world as it is posed now, uint8 (size, size, 3)."""
         self._draw(segmentation=False)
-        small = self._halve(self._rgb[::-1].astype(np.float32) / 255)
-        depth = self._metres(self._depth[::-1])
+        small = self._halve(self._rgb[::-1])
+        depth = self._metres(self._depth[::-1][::2, ::2][::2, ::2])
         small *= _occlusion(depth, self.world.style.fovy, self.size)[..., None]
         return self._develop(small)
 
@@ -83,24 +78,25 @@ class Renderer:
         self._option.geomgroup[HELPERS] = 1
         self._draw(segmentation=True)
         self._option.geomgroup[HELPERS] = 0
-        codes = self._rgb[::-1].astype(np.int32) @ np.array([1, 256, 65536]) - 1
-        geom_of = np.full(self._scene.ngeom + 1, -1)
+        picture = self._rgb[::-1][::SUPERSAMPLING, ::SUPERSAMPLING].astype(np.int32)
+        codes = picture @ np.array([1, 256, 65536]) - 1
+        bodies = np.full(int(codes.max()) + 2, -1)
         for index in range(self._scene.ngeom):
             geom = self._scene.geoms[index]
-            if geom.objtype == mujoco.mjtObj.mjOBJ_GEOM and geom.segid >= 0:
-                geom_of[min(geom.segid, self._scene.ngeom)] = geom.objid
-        ids = np.where((codes >= 0) & (codes < len(geom_of)), codes, -1)
-        body = np.append(self.world.model.geom_bodyid, -1)[geom_of[ids]]
+            if geom.objtype == mujoco.mjtObj.mjOBJ_GEOM and 0 <= geom.segid < len(bodies) - 1:
+                bodies[geom.segid] = self.world.model.geom_bodyid[geom.objid]
+        body = bodies[codes]  # −1, the background, picks the last, which is nobody's
         found = []
-        for label, bodies in self._labels(names):
-            rows, columns = np.nonzero(np.isin(body, bodies))
-            if len(rows) < 12 * SUPERSAMPLING**2:
+        for label, members in self._labels(names):
+            mask = np.zeros(self.world.model.nbody + 1, bool)
+            mask[members] = True
+            shown = mask[body]
+            if shown.sum() < 12:
                 continue
-            x0, x1, y0, y1 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
-            box = {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
-            found.append(
-                {"label": label, **{k: round(float(v) / self._big, 4) for k, v in box.items()}}
-            )
+            rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
+            corners = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+            box = zip(("x0", "y0", "x1", "y1"), corners, strict=True)
+            found.append({"label": label, **{k: round(float(v) / self.size, 4) for k, v in box}})
         return found
 
     def close(self) -> None:
@@ -136,16 +132,16 @@ class Renderer:
 
     @staticmethod
     def _halve(picture: np.ndarray) -> np.ndarray:
-        return 0.25 * (
-            picture[::2, ::2] + picture[1::2, ::2] + picture[::2, 1::2] + picture[1::2, 1::2]
-        )
+        """Average 2×2 pixels: uint8 (2H, 2W, 3) → float32 (H, W, 3) in 0..1."""
+        rows = picture[::2].astype(np.uint16) + picture[1::2]
+        return (rows[:, ::2] + rows[:, 1::2]).astype(np.float32) * np.float32(0.25 / 255)
 
     def _metres(self, depth: np.ndarray) -> np.ndarray:
-        """The depth buffer, at the picture's size, as distance along the view."""
+        """The depth buffer as distance along the view."""
         model = self.world.model
         near = model.vis.map.znear * model.stat.extent
         far = model.vis.map.zfar * model.stat.extent
-        return near / (1 - depth[::2, ::2] * (1 - near / far))
+        return near / (1 - depth * (1 - near / far))
 
     def _develop(self, light: np.ndarray) -> np.ndarray:
         """From light to a photograph: white balance, a soft shoulder, vignette and grain."""
@@ -162,13 +158,13 @@ class Renderer:
         return (np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _occlusion(depth: np.ndarray, fovy: float, size: int) -> np.ndarray:
-    """Share of the surrounding light (H, W) that reaches each pixel, from the depth around it.
+def _occlusion(z: np.ndarray, fovy: float, size: int) -> np.ndarray:
+    """Share of the surrounding light (size, size) that reaches each pixel, from the depth `z`
+    (size / 2, size / 2) around it, in metres.
 
     A neighbour darkens a pixel if it stands out in front of it by less than OCCLUSION_RADIUS:
-    further ones belong to something else. It is worked out at half the size, and smoothed.
+    further ones belong to something else.
     """
-    z = depth[::2, ::2]
     pixels = 0.5 * size / (2 * np.tan(np.radians(fovy) / 2)) * OCCLUSION_RADIUS / np.median(z)
     total = np.zeros_like(z)
     count = 0
@@ -186,7 +182,7 @@ def _occlusion(depth: np.ndarray, fovy: float, size: int) -> np.ndarray:
     padded = np.pad(shade, 1, mode="edge")
     h, w = shade.shape
     smooth = sum(padded[i : i + h, j : j + w] for i in range(3) for j in range(3)) / 9
-    return np.repeat(np.repeat(smooth, 2, 0), 2, 1)[: depth.shape[0], : depth.shape[1]]
+    return np.repeat(np.repeat(smooth, 2, 0), 2, 1)
 
 
 def _shift(values: np.ndarray, dy: int, dx: int) -> np.ndarray:
