@@ -15,7 +15,7 @@ import numpy as np
 from egoframe.kitchen import meshes, textures
 from egoframe.kitchen.hand_grips import GRIPS, solve_grip
 from egoframe.kitchen.hand_skeleton import BONES, DIGITS, MIRROR, hand_bones
-from egoframe.kitchen.style import COLORS, Color, Style
+from egoframe.kitchen.style import COLORS, Color
 
 if TYPE_CHECKING:
     from egoframe.kitchen.builder import Builder

@@ -1,0 +1,1 @@
+"""From annotated clips to a dataset of action pairs: which frames, and which are worth keeping."""

@@ -1,0 +1,66 @@
+"""Trains the autoencoder on pairs: it draws the action frame again, beside the input frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from egoframe.generator.autoencoder import InputAwareAutoencoder, reconstruction_loss
+from egoframe.generator.frames import load_frames, to_signed
+from egoframe.pairs import open_pairs
+from egoframe.training import LoopConfig, fit
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """One run of `egoframe train autoencoder`."""
+
+    dataset: Path
+    out: Path
+    latent_channels: int = 8
+    latent_noise: float = 0.5  # most noise on the latent, for decoding what a sampler draws
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+def train_autoencoder(config: AutoencoderConfig) -> InputAwareAutoencoder:
+    """Train, measure the latents, and write the model to `out/vae`; resumable."""
+    frames = load_frames(open_pairs(config.dataset, "train"))
+    torch.manual_seed(config.loop.seed)
+    model = InputAwareAutoencoder(latent_channels=config.latent_channels)
+
+    def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
+        pair = to_signed(frames[indices])
+        flipped = torch.rand(len(indices), generator=generator) < 0.5
+        pair = torch.where(flipped[:, None, None, None, None], pair.flip(-1), pair)
+        before, action = pair[:, 0], pair[:, 1]
+        same = torch.rand(len(indices), generator=generator) < 0.1  # nothing happens
+        action = torch.where(same[:, None, None, None], before, action)
+        latents = model.encode(action)
+        level = config.latent_noise * torch.rand(len(indices), 1, 1, 1, generator=generator)
+        noise = torch.randn(latents.shape, generator=generator)
+        return reconstruction_loss(model.decode(latents + level * noise, before), action, before)
+
+    weights = fit(model, loss, len(frames), config.loop, config.out)
+    model.load_state_dict(weights)
+    measured = measure_latents(model, frames)
+    model = InputAwareAutoencoder(latent_channels=config.latent_channels, **measured)
+    model.load_state_dict(weights)
+    model.save_pretrained(config.out / "vae")
+    return model
+
+
+@torch.no_grad()
+def measure_latents(
+    model: InputAwareAutoencoder, frames: Tensor, count: int = 1000
+) -> dict[str, tuple[float, ...]]:
+    """Mean and deviation of each latent channel, over `count` pairs spread over the data."""
+    chosen = torch.linspace(0, len(frames) - 1, min(count, len(frames))).long()
+    latents = [model.encode(to_signed(frames[part]).flatten(0, 1)) for part in chosen.split(32)]
+    whole = torch.cat(latents).transpose(0, 1).flatten(1)
+    return {
+        "latents_mean": tuple(whole.mean(1).tolist()),
+        "latents_std": tuple(whole.std(1).tolist()),
+    }
