@@ -19,7 +19,23 @@ FPS = 50
 CRITICAL = ("pre", "contact", "pnr", "post")
 PAIR = ("pre", "pnr")  # the frames of a pair: these carry boxes
 JPEG_QUALITY = 95
-COLUMNS = ["narration_id", "participant_id", "video_id", "narration_timestamp", "start_timestamp", "stop_timestamp", "start_frame", "stop_frame", "narration", "verb", "verb_class", "noun", "noun_class", "all_nouns", "all_noun_classes"]
+COLUMNS = [
+    "narration_id",
+    "participant_id",
+    "video_id",
+    "narration_timestamp",
+    "start_timestamp",
+    "stop_timestamp",
+    "start_frame",
+    "stop_frame",
+    "narration",
+    "verb",
+    "verb_class",
+    "noun",
+    "noun_class",
+    "all_nouns",
+    "all_noun_classes",
+]
 
 # The words of the kitchen within EPIC-KITCHENS-100's classes: word → (class number, key).
 VERB_CLASSES = {

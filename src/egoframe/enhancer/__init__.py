@@ -1,0 +1,1 @@
+"""The vision-language model that enriches an action into a description."""

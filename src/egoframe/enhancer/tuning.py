@@ -1,0 +1,125 @@
+"""Visual instruction tuning of the small enhancer: the loss counts the answer alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from egoframe.enhancer.model import Enhancer
+from egoframe.enhancer.prompts import mirrored, prompt
+from egoframe.enhancer.small import IMAGE_SIZE, PATCH, new_model, new_processor
+from egoframe.errors import UserError
+from egoframe.generator.frames import load_frames
+from egoframe.pairs import open_pairs
+from egoframe.training import LoopConfig, fit
+
+if TYPE_CHECKING:
+    import datasets
+
+IGNORED = -100  # label of what the loss leaves out
+
+
+@dataclass(frozen=True)
+class EnhancerConfig:
+    """One run of `egoframe train enhancer`."""
+
+    dataset: Path
+    out: Path
+    shift: int = 4  # pixels; pictures are moved by up to this much while training
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+def train_enhancer(config: EnhancerConfig) -> Enhancer:
+    """Train the small enhancer on described pairs, and write it to `out/enhancer`; resumable.
+
+    Raises:
+        UserError: the dataset has no descriptions.
+    """
+    dataset = open_pairs(config.dataset, "train")
+    texts, actions = described(dataset, config.dataset), list(dataset["action"])
+    processor = new_processor([*texts, *map(mirrored, texts), *sorted(set(actions))])
+    torch.manual_seed(config.loop.seed)
+    model = new_model(processor)
+    pixels = load_frames(dataset)[:, 0]
+    if pixels.shape[-1] != IMAGE_SIZE:
+        shrunk = [torch.nn.functional.interpolate(part.float(), (IMAGE_SIZE, IMAGE_SIZE), mode="area")
+                  for part in pixels.split(64)]  # fmt: skip
+        pixels = torch.cat(shrunk).round().byte()
+    tokens = [
+        [tokenize(processor, action, text) for action, text in zip(actions, version, strict=True)]
+        for version in (texts, map(mirrored, texts))
+    ]
+    normalise = _Normalise(processor)
+
+    def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
+        flipped = torch.rand(len(indices), generator=generator) < 0.5
+        pictures = pixels[indices].float()
+        pictures = torch.where(flipped[:, None, None, None], pictures.flip(-1), pictures)
+        shift = torch.randint(-config.shift, config.shift + 1, (2,), generator=generator).tolist()
+        pictures = pictures.roll(shift, (-2, -1))
+        rows = [tokens[int(f)][int(i)] for f, i in zip(flipped, indices, strict=True)]
+        ids, labels = pad(rows, processor.tokenizer.pad_token_id)
+        out = model(
+            input_ids=ids,
+            attention_mask=(ids != processor.tokenizer.pad_token_id).long(),
+            pixel_values=normalise(pictures),
+            labels=labels,
+        )
+        return out.loss
+
+    model.load_state_dict(fit(model, loss, len(dataset), config.loop, config.out))
+    enhancer = Enhancer(model, processor)
+    enhancer.save_pretrained(config.out / "enhancer")
+    return enhancer
+
+
+def described(dataset: datasets.Dataset, name: Path) -> list[str]:
+    """The descriptions of a dataset.
+
+    Raises:
+        UserError: some are missing.
+    """
+    texts = list(dataset["description"])
+    missing = sum(text is None for text in texts)
+    if missing:
+        raise UserError(
+            f"{name}: {missing} of {len(texts)} pairs have no description; "
+            f"write them with `egoframe describe {name}`"
+        )
+    return texts
+
+
+def tokenize(processor: Any, action: str, answer: str) -> tuple[list[int], int]:
+    """The tokens of prompt and answer, its end token last, and the prompt's length."""
+    tokenizer = processor.tokenizer
+    image = processor.image_token * (IMAGE_SIZE // PATCH) ** 2
+    before = tokenizer(prompt(action, image), add_special_tokens=False)["input_ids"]
+    after = tokenizer(f" {answer}", add_special_tokens=False)["input_ids"]
+    return [*before, *after, tokenizer.eos_token_id], len(before)
+
+
+def pad(rows: list[tuple[list[int], int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Token ids (B, T) and labels (B, T), padded on the right."""
+    longest = max(len(ids) for ids, _ in rows)
+    ids = torch.full((len(rows), longest), pad_id)
+    labels = torch.full((len(rows), longest), IGNORED)
+    for row, (tokens, start) in enumerate(rows):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        labels[row, start : len(tokens)] = torch.tensor(tokens[start:])
+    return ids, labels
+
+
+class _Normalise:
+    """What the processor does to the pictures' values, on tensors."""
+
+    def __init__(self, processor: Any) -> None:
+        image = processor.image_processor
+        self.mean = torch.tensor(image.image_mean).view(1, 3, 1, 1)
+        self.std = torch.tensor(image.image_std).view(1, 3, 1, 1)
+
+    def __call__(self, pictures_0_255: Tensor) -> Tensor:
+        return (pictures_0_255 / 255 - self.mean) / self.std

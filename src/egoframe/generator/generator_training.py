@@ -1,0 +1,180 @@
+"""Trains U-Net, text encoder and conditioner together, by flow matching.
+
+Flow matching (Lipman et al., 2023) on a straight path: x_t = (1 − t) x + t ε, and the network
+predicts ε − x. What is diffused is the action frame's latent, or its change from the input's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from egoframe.enhancer.model import Enhancer
+from egoframe.enhancer.prompts import mirrored
+from egoframe.enhancer.tuning import described
+from egoframe.generator.autoencoder import InputAwareAutoencoder
+from egoframe.generator.conditioner import Conditioner
+from egoframe.generator.features import load_features
+from egoframe.generator.pipeline import ActionFramePipeline
+from egoframe.generator.tokenizer import LENGTH, new_tokenizer
+from egoframe.pairs import open_pairs
+from egoframe.training import LoopConfig, fit
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of what learns."""
+
+    unet_channels: tuple[int, ...] = (64, 128, 256)  # at the latent's size, a half, a quarter
+    layers_per_block: int = 1
+    heads: int = 8
+    context_dim: int = 192  # width of text encoder and context
+    text_layers: int = 3
+    use_image_embeds: bool = True
+    use_text_embeds: bool = True
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """One run of `egoframe train generator`."""
+
+    dataset: Path
+    vae: Path  # a trained autoencoder
+    enhancer: Path  # a tuned enhancer
+    out: Path
+    predict: Literal["latent", "change"] = "change"
+    text: Literal["description", "label"] = "description"
+    label_share: float = 0.1  # of the samples that get the bare action for a description
+    mirror: bool = True  # learn from mirror images too, with left and right swapped in the words
+    drop_text: float = 0.05  # LEGO: text alone, image alone, both
+    drop_image: float = 0.05
+    drop_both: float = 0.05
+    changed_weight: float = 3.0  # more weight on latents that change
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
+    """Train, and write the whole pipeline to `out/pipeline`; resumable."""
+    dataset = open_pairs(config.dataset, "train")
+    vae = InputAwareAutoencoder.from_pretrained(config.vae).eval()
+    enhancer = Enhancer.from_pretrained(config.enhancer)
+    texts = described(dataset, config.dataset)
+    tokenizer = new_tokenizer([*texts, *map(mirrored, texts), *sorted(set(dataset["action"]))])
+    cache = config.out / "features.safetensors"
+    features = load_features(
+        cache, dataset, config.dataset, vae, tokenizer, enhancer, config.mirror
+    )
+    torch.manual_seed(config.loop.seed)
+    networks = build_networks(config.network, features.input_latents.shape[1], enhancer, tokenizer)
+    scale = change_scale(features) if config.predict == "change" else 1.0
+    empty = tokenizer([""], padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
+
+    def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
+        count = len(indices)
+        rows = indices
+        if config.mirror:
+            rows = 2 * indices + torch.randint(0, 2, (count,), generator=generator)
+        before, action = (
+            x[rows].float() for x in (features.input_latents, features.action_latents)
+        )
+        clean = (action - before) / scale if config.predict == "change" else action
+        t = torch.sigmoid(torch.randn(count, generator=generator)).view(-1, 1, 1, 1)
+        noise = torch.randn(clean.shape, generator=generator)
+        noisy = (1 - t) * clean + t * noise
+
+        draw = torch.rand(count, generator=generator)
+        both = config.drop_text + config.drop_image + config.drop_both
+        no_text = (draw < config.drop_text) | ((draw > both - config.drop_both) & (draw < both))
+        no_image = (draw > config.drop_text) & (draw < both)
+        label = torch.rand(count, generator=generator) < config.label_share
+        if config.text == "label":
+            label[:] = True
+        tokens = torch.where(label[:, None], features.label_tokens[rows], features.tokens[rows])
+        tokens = torch.where(no_text[:, None], empty, tokens)
+        condition = torch.where(no_image.view(-1, 1, 1, 1), 0.0, before)
+
+        text = networks["text_encoder"](tokens).last_hidden_state
+        said = features.text_embeds[rows].float() * ~label[:, None, None]
+        context = networks["conditioner"](text, features.image_embeds[rows].float(), said, ~no_text)
+        out = networks["unet"](
+            torch.cat((noisy, condition), 1), 1000 * t.flatten(), encoder_hidden_states=context
+        ).sample
+        changed = ((action - before).abs().mean(1, keepdim=True) / scale).clamp(max=1.0)
+        weight = 1 + config.changed_weight * changed
+        return (weight * (out - (noise - clean)) ** 2).mean() / weight.mean()
+
+    networks.load_state_dict(fit(networks, loss, len(dataset), config.loop, config.out))
+    networks.eval()
+    pipeline = ActionFramePipeline(
+        vae=vae,
+        unet=networks["unet"],
+        text_encoder=networks["text_encoder"],
+        tokenizer=tokenizer,
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        conditioner=networks["conditioner"],
+        enhancer=enhancer.model,
+        processor=enhancer.processor,
+        predict=config.predict,
+        change_scale=scale,
+        sample_size=8 * features.input_latents.shape[-1],
+        steps=50,
+        text_guidance=1.5,
+        image_guidance=1.0,
+    )
+    pipeline.save_pretrained(config.out / "pipeline")
+    return pipeline
+
+
+def build_networks(
+    config: NetworkConfig, latent_channels: int, enhancer: Enhancer, tokenizer: object
+) -> nn.ModuleDict:
+    """Untrained U-Net, text encoder and conditioner."""
+    levels = len(config.unet_channels)
+    unet = UNet2DConditionModel(
+        in_channels=2 * latent_channels,
+        out_channels=latent_channels,
+        block_out_channels=config.unet_channels,
+        layers_per_block=config.layers_per_block,
+        down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * (levels - 1)),
+        up_block_types=(*("CrossAttnUpBlock2D",) * (levels - 1), "UpBlock2D"),
+        cross_attention_dim=config.context_dim,
+        attention_head_dim=config.heads,
+        norm_num_groups=16,
+    )
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),  # type: ignore[arg-type]
+        hidden_size=config.context_dim,
+        intermediate_size=4 * config.context_dim,
+        num_hidden_layers=config.text_layers,
+        num_attention_heads=config.heads,
+        projection_dim=config.context_dim,
+        bos_token_id=tokenizer.bos_token_id,  # type: ignore[attr-defined]
+        eos_token_id=tokenizer.eos_token_id,  # type: ignore[attr-defined]
+        pad_token_id=tokenizer.pad_token_id,  # type: ignore[attr-defined]
+    )
+    conditioner = Conditioner(
+        context_dim=config.context_dim,
+        image_embed_dim=enhancer.image_embed_dim,
+        text_embed_dim=enhancer.text_embed_dim,
+        num_heads=config.heads,
+        feed_forward_dim=2 * config.context_dim,
+        use_image_embeds=config.use_image_embeds,
+        use_text_embeds=config.use_text_embeds,
+    )
+    return nn.ModuleDict(
+        {"unet": unet, "text_encoder": CLIPTextModel(text), "conditioner": conditioner}
+    )
+
+
+def change_scale(features: object) -> float:
+    """The deviation of the latents' change, over all pairs."""
+    before, action = features.input_latents, features.action_latents  # type: ignore[attr-defined]
+    part = slice(0, None, max(1, len(before) // 2000))
+    return float((action[part].float() - before[part].float()).std())
