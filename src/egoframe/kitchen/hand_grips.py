@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from egoframe.errors import UserError
-from egoframe.kitchen.hand_skeleton import DIGITS, FINGERS, PALM_DEPTH, THUMB, Digit, pad_point
+from egoframe.kitchen.hand_skeleton import FINGERS, PALM_DEPTH, THUMB, Digit, pad_point
 
 GRIPS = ("relaxed", "flat", "point", "pinch", "hook", "power", "cylinder")
 
@@ -138,7 +138,7 @@ def _wrap(radius: float, x: float, *, thumb: bool) -> Grip:
 
 
 def _tangent(digit: Digit, centre: np.ndarray, radius: float) -> np.ndarray:
-    """(4,) angles that lay a finger's bones, one after another, tangent to a circle in its plane."""
+    """(4,) angles that lay a finger's bones one by one tangent to a circle in its plane."""
     joint = np.array([digit.root[0], digit.root[2]])
     heading = 0.0
     angles = [0.0]
@@ -177,6 +177,3 @@ def _reach(digit: Digit, target: np.ndarray, facing: np.ndarray, rest: np.ndarra
         normal_matrix = jacobian.T @ jacobian + 1e-7 * np.eye(4)
         angles = np.clip(angles - np.linalg.solve(normal_matrix, jacobian.T @ value), low, high)
     return angles
-
-
-__all__ = ["DIGITS", "GRIPS", "MAX_WIDTH", "Grip", "solve_grip"]

@@ -32,7 +32,7 @@ class Digit:
     limits: tuple[tuple[float, float], ...]  # of (spread, flexion, flexion, flexion)
 
     def frame(self) -> np.ndarray:
-        """(3, 3) rotation of the stretched digit; columns are along, sideways and out of the pad."""
+        """(3, 3) rotation of the stretched digit; columns: along it, sideways, out of its pad."""
         along = np.asarray(self.axis) / np.linalg.norm(self.axis)
         pad = np.asarray(self.pad) - along * np.dot(self.pad, along)
         pad /= np.linalg.norm(pad)
@@ -101,7 +101,7 @@ def digit_bones(digit: Digit, angles: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def pad_point(digit: Digit, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the finger pad touches: a point (3,) on the skin, and the unit vector (3,) out of it."""
+    """Where the finger pad touches: a point (3,) on the skin and the unit vector (3,) out of it."""
     origins, rotations = digit_bones(digit, angles)
     radius = 0.5 * (digit.radii[2] + digit.radii[3])
     point = origins[2] + rotations[2] @ np.array([0.6 * digit.lengths[2], 0.0, radius])

@@ -76,10 +76,8 @@ def pose_hand(world: World, side: Side, pose: HandPose, eye: np.ndarray) -> None
     grip = solve_grip(pose.grip, pose.width)
     frame = _frame(pose.palm, pose.fingers)
     mirror = np.eye(3) if side == "left" else MIRROR
-    wrist = pose.position - frame @ mirror @ grip.centre
-    if side == "right":
-        frame = frame @ MIRROR  # columns of the mirrored hand: x, −y, z
-        wrist = pose.position - frame @ grip.centre
+    frame = frame @ mirror  # a right hand is posed as a left one whose y points the other way
+    wrist = pose.position - frame @ grip.centre
     origins, rotations = hand_bones(grip.angles(pose.closure))
     for bone, origin, rotation in zip(BONES, origins, rotations, strict=True):
         turned = frame @ rotation @ mirror
@@ -113,7 +111,7 @@ def rest_pose(side: Side, eye: np.ndarray, ahead: np.ndarray) -> HandPose:
 
 
 def _frame(palm: np.ndarray, fingers: np.ndarray) -> np.ndarray:
-    """The rotation (3, 3) of a left hand: columns along the fingers, to the thumb, out of the palm."""
+    """The rotation (3, 3) of a left hand; columns: along fingers, to the thumb, out of the palm."""
     z = palm / np.linalg.norm(palm)
     x = fingers - z * (fingers @ z)
     x /= np.linalg.norm(x)
