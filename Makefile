@@ -1,0 +1,42 @@
+# `make demo` sets everything up in .venv and draws a picture; `make test` sets up and passes all checks.
+PYTHON ?= python3.11
+BIN := .venv/bin
+SOURCES := pyproject.toml constraints.txt
+PHOTO := examples/kitchen.png
+
+.PHONY: demo test fast clean
+
+demo: .venv/run.stamp .venv/renderer.stamp
+	$(BIN)/egoframe generate $(PHOTO) "open the microwave" --out demo
+
+test: .venv/test.stamp .venv/renderer.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -n 2
+
+fast: .venv/test.stamp .venv/renderer.stamp
+	$(BIN)/pytest -q -n 2 -m "not slow"
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv || python3 -m venv .venv
+
+.venv/run.stamp: .venv/bin/python $(SOURCES)
+	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/test.stamp: .venv/bin/python $(SOURCES)
+	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
+	$(BIN)/pip install -q -c constraints.txt -e ".[dev]"
+	touch .venv/run.stamp $@
+
+# Debian's software renderer, where it can be installed; without one, rendering tests skip.
+.venv/renderer.stamp: .venv/bin/python
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! ldconfig -p | grep -q libEGL.so.1; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends libegl1 libgl1 libgl1-mesa-dri \
+		|| echo "no renderer could be installed: rendering tests will skip"; fi
+	@touch $@
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,61 @@
+"""The command line: one thin module per command; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from egoframe import __version__
+from egoframe.cli import data, describe, generate, kitchen, train
+from egoframe.errors import UserError
+
+app = typer.Typer(
+    name="egoframe",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("generate")(generate.generate)
+app.command("describe")(describe.describe)
+app.add_typer(kitchen.app, name="kitchen")
+app.add_typer(data.app, name="data")
+app.add_typer(train.app, name="train")
+
+EXTRAS = {"mujoco": "kitchen", "av": "data", "datasets": "data", "pyarrow": "data"}
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """From one first-person photo and an action, the picture the person would see doing it."""
+
+
+def main() -> None:
+    """Run the command line: one line and status 2 for what the user can fix."""
+    try:
+        app()
+    except UserError as error:
+        _fail(str(error), 2)
+    except KeyboardInterrupt:
+        _fail("stopped; what was finished is kept, the same command goes on", 130)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _fail(f'this command needs {error.name}: pip install "egoframe[{extra}]"', 2)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"egoframe: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,123 @@
+"""Photos from outside: opened as if hostile, and pictures written so that nothing is half there."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+
+from egoframe.errors import UserError
+
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 100_000_000
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+def open_photo(source: str | Path | bytes):  # type: ignore[no-untyped-def]
+    """Open a photo as an upright RGB picture without metadata.
+
+    The content decides, not the name; bytes and pixels are capped before anything is decoded. EXIF
+    orientation is applied. Transparency is laid on white; of an animation the first frame counts;
+    16-bit and CMYK pictures are converted.
+
+    Arguments:
+        source: a path, or the bytes of a file.
+    Raises:
+        UserError: missing, empty, too large, damaged, or not a JPEG, PNG or WebP picture.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    name, data = ("the picture", source) if isinstance(source, bytes) else _read(Path(source))
+    if not data:
+        raise UserError(f"{name}: is empty (0 bytes); give a JPEG, PNG or WebP picture")
+    if len(data) > MAX_BYTES:
+        raise UserError(f"{name}: larger than {MAX_BYTES // 2**20} MB; give a smaller picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise UserError(
+                    f"{name}: {width}×{height} are too many pixels (at most "
+                    f"{MAX_PIXELS // 10**6} million); scale it down first"
+                )
+            picture.load()
+            return _flatten(ImageOps.exif_transpose(picture))
+    except Image.DecompressionBombError:
+        raise UserError(
+            f"{name}: has too many pixels (at most {MAX_PIXELS // 10**6} million); scale it down "
+            "first"
+        ) from None
+    except UnidentifiedImageError:
+        raise UserError(f"{name}: is not a JPEG, PNG or WebP picture") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{name}: is damaged and cannot be decoded ({error})") from None
+
+
+def _read(path: Path) -> tuple[str, bytes]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            return str(path), bytes(MAX_BYTES + 1)
+        return str(path), path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a folder; give a picture") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _flatten(picture):  # type: ignore[no-untyped-def]
+    """Any mode → RGB, with no metadata."""
+    import numpy as np
+    from PIL import Image
+
+    if picture.mode.startswith("I") or picture.mode == "F":  # 16 bits of grey
+        values = np.asarray(picture, np.float64)
+        top = 65535 if values.max() > 255 else 255
+        picture = Image.fromarray((values / top * 255).clip(0, 255).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        picture = Image.alpha_composite(white, layer)
+    return Image.fromarray(np.asarray(picture.convert("RGB")))
+
+
+def save_png(picture, path: Path, text: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+    """Write a PNG with text chunks, whole or not at all; equal pictures give equal bytes."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    for key, value in text.items():
+        info.add_itxt(key, value)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=info)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.writing")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def side_by_side(left, right):  # type: ignore[no-untyped-def]
+    """Two pictures beside each other, at the right one's size, with a gap between them."""
+    from PIL import Image
+
+    gap = max(2, right.width // 64)
+    sheet = Image.new("RGB", (2 * right.width + gap, right.height), (255, 255, 255))
+    sheet.paste(left.convert("RGB").resize(right.size, Image.Resampling.LANCZOS), (0, 0))
+    sheet.paste(right, (right.width + gap, 0))
+    return sheet
