@@ -128,9 +128,10 @@ def _wrap(radius: float, x: float, *, thumb: bool) -> Grip:
     closed = np.array([_tangent(digit, centre, radius) for digit in FINGERS])
     if not thumb:
         return Grip(centre, _OPEN, np.vstack([closed, _RELAXED[4]]))
-    # A thin handle leaves the fingertips in the thumb's way: it then rests on their backs.
+    # A thin handle leaves the fingertips in the thumb's way: it then rests on their backs. The
+    # thicker the thing, the further back along it the thumb comes to lie.
     over = float(np.clip((0.022 - radius) / 0.012, 0.0, 1.0))
-    angle = np.deg2rad(150 - 55 * over)
+    angle = np.deg2rad(95 + 55 * np.clip((radius - 0.010) / 0.031, 0.0, 1.0))
     away = np.array([np.cos(angle), 0.0, np.sin(angle)])
     target = centre + away * (radius + over * 0.017) + np.array([0.0, 0.026 - 0.010 * over, 0.0])
     rest = np.array([0.0, 0.35, 0.30, 0.35])
@@ -168,12 +169,16 @@ def _reach(digit: Digit, target: np.ndarray, facing: np.ndarray, rest: np.ndarra
         return np.concatenate([point - target, 0.003 * (normal - facing), 0.001 * (angles - rest)])
 
     angles = np.clip(rest, low, high)
-    for _ in range(40):
-        value = residual(angles)
-        step = 1e-5
+    value, damping, step = residual(angles), 1e-5, 1e-5
+    for _ in range(60):
         jacobian = np.column_stack(
             [(residual(angles + step * unit) - value) / step for unit in np.eye(4)]
         )
-        normal_matrix = jacobian.T @ jacobian + 1e-7 * np.eye(4)
-        angles = np.clip(angles - np.linalg.solve(normal_matrix, jacobian.T @ value), low, high)
+        normal_matrix = jacobian.T @ jacobian + damping * np.eye(4)
+        trial = np.clip(angles - np.linalg.solve(normal_matrix, jacobian.T @ value), low, high)
+        tried = residual(trial)
+        if tried @ tried < value @ value:
+            angles, value, damping = trial, tried, damping / 3
+        else:
+            damping = damping * 4
     return angles

@@ -55,15 +55,15 @@ def add_hands(b: Builder) -> None:
                 digit = next(d for d in DIGITS if bone.startswith(d.name))
                 b.add(body, _nail(digit.lengths[2], digit.radii[3]), nail)
         arm = b.movable(f"arm_{side}")
-        covered = b.style.sleeve_length
         path = np.linspace([0.0, 0, 0], [FOREARM, 0, 0], 5)
         radii = np.array([0.027, 0.030, 0.037, 0.043, 0.045])
         b.add(arm, meshes.tube(path, radii, 12), skin)
-        start = FOREARM * (1 - covered)
-        path = np.linspace([start, 0, 0], [FOREARM + 0.12, 0, 0], 5)
-        b.add(arm, meshes.tube(path, np.array([0.040, 0.043, 0.049, 0.054, 0.058]), 12), sleeve)
-        hem = np.array([[start - 0.006, 0, 0], [start, 0, 0], [start + 0.022, 0, 0]])
-        b.add(arm, meshes.tube(hem, np.array([0.040, 0.044, 0.046]), 12), cuff)
+        start = FOREARM * (1 - b.style.sleeve_length)
+        stops = np.linspace(start, FOREARM + 0.12, 5)
+        loose = np.interp(stops, path[:, 0], radii) + np.array([0.009, 0.009, 0.010, 0.012, 0.014])
+        b.add(arm, meshes.tube(np.outer(stops, [1.0, 0, 0]), loose, 12), sleeve)
+        hem = np.outer(start + np.array([-0.006, 0.0, 0.022]), [1.0, 0, 0])
+        b.add(arm, meshes.tube(hem, loose[0] + np.array([-0.001, 0.003, 0.004]), 12), cuff)
 
 
 def pose_hand(world: World, side: Side, pose: HandPose, eye: np.ndarray) -> None:
