@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from egoframe.pairs import open_pairs
 from PIL import Image
 
 import egoframe
 from egoframe.evaluation.contact_sheet import contact_sheet
 from egoframe.evaluation.recogniser import load_recogniser
 from egoframe.evaluation.regions import bootstrap_interval, changed_region, region_psnr
+from egoframe.pairs import open_pairs
 
 
 def main() -> None:

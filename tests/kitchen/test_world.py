@@ -33,7 +33,7 @@ def test_validation_kitchens_have_looks_that_training_never_sees():
 
 def test_it_has_what_a_kitchen_has(world):
     nouns = {item.noun for item in world.items.values()}
-    wanted = "drawer cupboard microwave oven hob tap button mug plate bowl kettle bottle knife board sponge"
+    wanted = "drawer cupboard microwave oven hob tap button mug plate bowl kettle bottle knife"
     assert set(wanted.split()) <= nouns
 
 
@@ -84,8 +84,8 @@ def test_left_and_right_hands_mirror_each_other_on_an_upright_thing(world):
 def test_things_do_not_stand_in_each_other():
     for seed in range(12):
         world = World(seed)
-        tall = [n for n in world.placed if world.items[n].noun in
-                ("mug", "glass", "bowl", "plate", "kettle", "bottle", "jar", "pan", "pot")]  # fmt: skip
+        nouns = ("mug", "glass", "bowl", "plate", "kettle", "bottle", "jar", "pan", "pot")
+        tall = [name for name in world.placed if world.items[name].noun in nouns]
         for i, a in enumerate(tall):
             for b in tall[:i]:
                 gap = np.linalg.norm(np.subtract(world.placed[a], world.placed[b])[:2])

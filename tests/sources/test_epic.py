@@ -16,7 +16,7 @@ def test_every_annotation_of_the_real_validation_split_is_read(shared_data):
         rows = list(csv.DictReader(file))
     for clip, row in zip(clips, rows, strict=True):
         assert clip.clip_id == row["narration_id"]
-        # The tables give frames too, counted at a nominal 60 or 50 frames/s, not at the video's own.
+        # The tables count frames too, at a nominal 60 or 50 frames/s, not at the video's own.
         first = int(row["start_frame"])
         assert min(abs(clip.start * nominal - first) for nominal in (50, 60)) < 2.0
         assert clip.source == "epic-kitchens-100"

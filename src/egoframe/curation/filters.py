@@ -42,12 +42,14 @@ def camera_motion(first: np.ndarray, second: np.ndarray) -> float:
     """How far the whole picture moved, as a share of its width, by phase correlation at 64×64
     (Kuglin & Hines, 1975)."""
     window = np.hanning(64)[:, None] * np.hanning(64)
-    a, b = (np.fft.fft2((g - g.mean()) * window) for g in (_grey(first), _grey(second)))
+    first_grey, second_grey = _grey(first), _grey(second)
+    a = np.fft.fft2((first_grey - first_grey.mean()) * window)
+    b = np.fft.fft2((second_grey - second_grey.mean()) * window)
     cross = a * np.conj(b)
     peak = np.fft.ifft2(cross / np.maximum(np.abs(cross), 1e-9)).real
     dy, dx = np.unravel_index(int(peak.argmax()), peak.shape)
-    shift = [d - 64 if d > 32 else d for d in (float(dy), float(dx))]
-    return float(np.hypot(*shift) / 64)
+    down, across = (d - 64 if d > 32 else d for d in (float(dy), float(dx)))
+    return float(np.hypot(down, across) / 64)
 
 
 def reason_to_reject(figures: dict[str, float], config: FilterConfig) -> str | None:

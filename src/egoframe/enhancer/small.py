@@ -76,7 +76,7 @@ def new_model(processor: Any, vision_dim: int = 192, text_dim: int = 256) -> Any
     config = LlavaConfig(
         vision_config=vision,
         text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-2,
         image_seq_length=(IMAGE_SIZE // PATCH) ** 2,
     )

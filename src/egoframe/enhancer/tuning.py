@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored, prompt
@@ -46,9 +47,9 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
     model = new_model(processor)
     pixels = load_frames(dataset)[:, 0]
     if pixels.shape[-1] != IMAGE_SIZE:
-        shrunk = [torch.nn.functional.interpolate(part.float(), (IMAGE_SIZE, IMAGE_SIZE), mode="area")
-                  for part in pixels.split(64)]  # fmt: skip
-        pixels = torch.cat(shrunk).round().byte()
+        size = (IMAGE_SIZE, IMAGE_SIZE)
+        parts = (interpolate(part.float(), size, mode="area") for part in pixels.split(64))
+        pixels = torch.cat([part.round().byte() for part in parts])
     tokens = [
         [tokenize(processor, action, text) for action, text in zip(actions, version, strict=True)]
         for version in (texts, map(mirrored, texts))

@@ -91,13 +91,11 @@ class InputAwareAutoencoder(ModelMixin, ConfigMixin):
             _Block(quarter, quarter),
         )
         self.to_full = nn.Sequential(nn.Conv2d(quarter, 16 * detail, 1), nn.PixelShuffle(4))
-        self.compose = nn.Sequential(
-            nn.Conv2d(2 * detail, detail, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(detail, 6, 3, padding=1),  # RGB, gate, flow
-        )
-        nn.init.zeros_(self.compose[-1].weight[3:])
-        nn.init.zeros_(self.compose[-1].bias[3:])
+        last = nn.Conv2d(detail, 6, 3, padding=1)  # RGB, gate, flow
+        nn.init.zeros_(last.weight[3:])
+        if last.bias is not None:
+            nn.init.zeros_(last.bias[3:])
+        self.compose = nn.Sequential(nn.Conv2d(2 * detail, detail, 3, padding=1), nn.SiLU(), last)
         shape = (1, latent_channels, 1, 1)
         mean = latents_mean or (0.0,) * latent_channels
         std = latents_std or (1.0,) * latent_channels

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
@@ -168,9 +168,12 @@ def build_networks(
         use_image_embeds=config.use_image_embeds,
         use_text_embeds=config.use_text_embeds,
     )
-    return nn.ModuleDict(
-        {"unet": unet, "text_encoder": CLIPTextModel(text), "conditioner": conditioner}
-    )
+    networks: dict[str, Any] = {
+        "unet": unet,
+        "text_encoder": CLIPTextModel(text),
+        "conditioner": conditioner,
+    }
+    return nn.ModuleDict(networks)
 
 
 def change_scale(features: object) -> float:

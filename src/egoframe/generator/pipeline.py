@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from PIL import Image
 from torch import Tensor
@@ -52,7 +52,17 @@ class ActionFramePipeline(DiffusionPipeline):
         steps, text_guidance, image_guidance: defaults of a call.
     """
 
-    model_cpu_offload_seq = "enhancer->text_encoder->conditioner->unet->vae"
+    vae: Any
+    unet: Any
+    text_encoder: Any
+    tokenizer: Any
+    scheduler: Any
+    conditioner: Any
+    enhancer: Any
+    processor: Any
+    config: Any
+
+    model_cpu_offload_seq = "enhancer->text_encoder->conditioner->unet->vae"  # type: ignore
     _optional_components = ["enhancer", "processor"]  # noqa: RUF012, diffusers' own form
 
     def __init__(

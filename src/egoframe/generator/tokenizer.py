@@ -32,4 +32,4 @@ def new_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> Any:
     tokenizer.train_from_iterator([*texts, " ".join(alphabet)], trainer)
     model = json.loads(tokenizer.to_str())["model"]
     merges = [tuple(merge) for merge in model["merges"]]
-    return CLIPTokenizer(vocab=model["vocab"], merges=merges)
+    return CLIPTokenizer(vocab=model["vocab"], merges=merges)  # type: ignore[arg-type]

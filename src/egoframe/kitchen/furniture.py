@@ -1,4 +1,4 @@
-"""The fixed part of the kitchen: room, worktop, cupboards, drawers, microwave, oven, hob, sink, tap.
+"""The fixed part: room, worktop, cupboards, drawers, microwave, oven, hob, sink, tap.
 
 Everything stands along the back wall in four zones of 0.6 m, in the order that the style says.
 """
@@ -52,7 +52,8 @@ def build_furniture(b: Builder) -> None:
                 _microwave(b, x)
     edge = float(centres[-1]) + ZONE_WIDTH / 2
     for side in (-1, 1):
-        _slab(b, worktop, *sorted((side * edge, side * (edge + 0.6))), 0.0, DEPTH)
+        ends = sorted((side * edge, side * (edge + 0.6)))
+        _slab(b, worktop, ends[0], ends[1], 0.0, DEPTH)
         _plain_front(b, side * (edge + 0.3), 0.6)
 
 

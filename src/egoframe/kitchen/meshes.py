@@ -134,7 +134,7 @@ def lathe(profile: list[tuple[float, float]], segments: int = 18) -> Mesh:
 
 
 def tube(path: np.ndarray, radius: float | np.ndarray, segments: int = 8) -> Mesh:
-    """A round tube along a path (P, 3); `radius` may vary along it. Its ends are closed to a point."""
+    """A round tube along a path (P, 3), pointed at its ends; `radius` may vary along it."""
     path = np.asarray(path, float)
     radii = np.broadcast_to(radius, len(path)).astype(float)
     tangents = np.gradient(path, axis=0)

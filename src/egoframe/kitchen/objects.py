@@ -58,8 +58,8 @@ def build_objects(b: Builder) -> None:
     rings = [spot for spot in b.spots if spot.kind == "hob"]
     cookware = [_pan, _pot]
     b.rng.shuffle(cookware)  # type: ignore[arg-type]
-    for make, spot in zip(cookware[: b.rng.integers(1, 3)], rings, strict=False):
-        _place(b, make(b), spot.position)
+    for cook, spot in zip(cookware[: b.rng.integers(1, 3)], rings, strict=False):
+        _place(b, cook(b), spot.position)
 
     ledges = [spot for spot in b.spots if spot.kind == "ledge"]
     b.rng.shuffle(ledges)  # type: ignore[arg-type]

@@ -11,7 +11,91 @@ import random
 import zlib
 from typing import Any
 
-MAX_TOKENS = 75  # a CLIP text model reads 77, two of which mark beginning and end
+# What is said of each verb, or of one action of it, in several grammatical shapes.
+SENTENCES: dict[str, list[str]] = {
+    "open drawer": [
+        "{who} hooks the fingers of the {side} hand over the handle of {thing} {where} and pulls "
+        "it out towards the body.",
+        "{who} takes hold of the handle of {thing} {where} {hand} and pulls it towards the body.",
+        "The {side} hand reaches for the handle of {thing} {where} and pulls it towards the body.",
+    ],
+    "close drawer": [
+        "{who} lays the fingers of the {side} hand on the handle of {thing} {where} and pushes it "
+        "in, away from the body.",
+        "{who} takes the handle of {thing} {where} {hand} and pushes it away from the body.",
+        "The {side} hand reaches for {thing} {where} and pushes it shut, away from the body.",
+    ],
+    "open": [
+        "{who} grips the handle of {thing} {where} {hand} and swings the door {swing} to open it.",
+        "The {side} hand takes the handle of {thing} {where} and swings the door {swing} to open "
+        "it.",
+    ],
+    "close": [
+        "{who} grips the handle of {thing} {where} {hand} and swings the door {swing} to close it.",
+        "The {side} hand takes the handle of {thing} {where} and swings the door {swing} to close "
+        "it.",
+    ],
+    "turn-on tap": [
+        "{who} grasps the lever of {thing} {where} {hand} and pulls it towards the body, and water "
+        "starts to run into the sink.",
+        "The {side} hand takes the lever of {thing} {where} and pulls it towards the body; water "
+        "begins to flow.",
+    ],
+    "turn-off tap": [
+        "{who} grasps the lever of {thing} {where} {hand} and pushes it away from the body, and "
+        "the water stops running.",
+        "The {side} hand takes the lever of {thing} {where} and pushes it away from the body; the "
+        "water stops.",
+    ],
+    "turn-on": [
+        "{who} turns the knob of {thing} {where} {motion} {hand}, and the ring begins to glow.",
+        "The {side} hand pinches the knob of {thing} {where} and turns it {motion}; the ring "
+        "begins to glow.",
+    ],
+    "turn-off": [
+        "{who} turns the knob of {thing} {where} {motion} {hand}, and the ring stops glowing.",
+        "The {side} hand pinches the knob of {thing} {where} and turns it {motion}; the ring "
+        "stops glowing.",
+    ],
+    "press": [
+        "{who} stretches the index finger of the {side} hand and presses {thing} of the microwave "
+        "{where}; the display lights up.",
+        "The {side} hand reaches out and pushes in {thing} of the microwave {where} with one "
+        "finger; the display lights up.",
+    ],
+    "take": [
+        "{who} closes the {side} hand on {thing} {where} and lifts it up from {source}.",
+        "The {side} hand reaches for {thing} {where}, grasps it and raises it from {source}.",
+        "{who} picks up {thing} {where} from {source} {hand}.",
+    ],
+    "put-down": [
+        "{who} lowers {thing} onto {goal} {where} {hand}.",
+        "The {side} hand, holding {thing}, moves down and sets it on {goal} {where}.",
+        "{who} puts {thing} down on {goal} {where} {hand}.",
+    ],
+    "pour": [
+        "{who} tilts {tool} to the {motion} {hand} and pours {liquid} from it into {thing} "
+        "{where}.",
+        "The {side} hand holds {tool} above {thing} {where} and tips it to the {motion}, so that "
+        "{liquid} runs into it.",
+    ],
+    "cut": [
+        "{who} presses {tool} down through {thing} {where} {hand}.",
+        "The {side} hand, holding {tool}, saws down into {thing} {where}.",
+    ],
+    "stir": [
+        "{who} dips {tool} into {thing} {where} and stirs in circles {hand}.",
+        "The {side} hand moves {tool} round in circles inside {thing} {where}.",
+    ],
+    "wipe": [
+        "{who} presses {tool} flat on the worktop {where} {hand} and wipes back and forth.",
+        "The {side} hand slides {tool} back and forth over the worktop {where}, leaving it wet.",
+    ],
+    "wash": [
+        "{who} holds {thing} under the running water {where} {hand} and moves it back and forth.",
+        "The {side} hand turns {thing} back and forth under the running tap {where}.",
+    ],
+}
 
 
 def describe(record: dict[str, Any], seed: int = 0) -> str:
@@ -28,98 +112,22 @@ def describe(record: dict[str, Any], seed: int = 0) -> str:
 
 
 def _sentence(record: dict[str, Any], rng: random.Random) -> str:
-    verb = record["verb"]
-    side = record["hands"][0]
-    thing, tool = _called(record["item"]), _called(record["tool"]) if record["tool"] else ""
-    where = place(record)
-    hand = rng.choice([f"with the {side} hand", f"using the {side} hand"])
-    who = rng.choice(["The person", "The wearer"])
+    verb, noun, side = record["verb"], record["noun"], record["hands"][0]
+    templates = SENTENCES.get(f"{verb} {noun}") or SENTENCES[verb]
     motion = record["motion"]
-    match verb:
-        case "open" | "close" if record["noun"] == "drawer":
-            pull = (
-                "pulls it out towards the body"
-                if verb == "open"
-                else "pushes it in, away from the body"
-            )
-            return rng.choice([
-                f"{who} hooks the fingers of the {side} hand over the handle of {thing} {where} and {pull}.",
-                f"{who} takes hold of the handle of {thing} {where} {hand} and {pull}.",
-                f"The {side} hand reaches for the handle of {thing} {where} and {pull}.",
-            ])  # fmt: skip
-        case "open" | "close":
-            swing = (
-                f"swings the door {motion}"
-                if motion in ("up", "down")
-                else f"swings the door to the {motion}"
-            )
-            end = "to open it" if verb == "open" else "to close it"
-            return rng.choice([
-                f"{who} grips the handle of {thing} {where} {hand} and {swing} {end}.",
-                f"The {side} hand takes the handle of {thing} {where} and {swing} {end}.",
-            ])  # fmt: skip
-        case "turn-on" | "turn-off" if record["noun"] == "tap":
-            effect = ("water starts to run into the sink" if verb == "turn-on"
-                      else "the water stops running")  # fmt: skip
-            move = (
-                "pulls it towards the body" if verb == "turn-on" else "pushes it away from the body"
-            )
-            return rng.choice([
-                f"{who} grasps the lever of {thing} {where} {hand} and {move}, and {effect}.",
-                f"The {side} hand takes the lever of {thing} {where} and {move}; {effect}.",
-            ])  # fmt: skip
-        case "turn-on" | "turn-off":
-            effect = "the ring begins to glow" if verb == "turn-on" else "the ring stops glowing"
-            return rng.choice([
-                f"{who} turns the knob of {thing} {where} {motion} {hand}, and {effect}.",
-                f"The {side} hand pinches the knob of {thing} {where} and turns it {motion}; {effect}.",
-            ])  # fmt: skip
-        case "press":
-            return rng.choice([
-                f"{who} stretches the index finger of the {side} hand and presses {thing} {where} of the microwave; the display lights up.",
-                f"The {side} hand reaches out and pushes in {thing} {where} of the microwave with one finger; the display lights up.",
-            ]).replace(f"{where} of the microwave", f"of the microwave {where}")  # fmt: skip
-        case "take":
-            source = _surface(record["from"]["noun"])
-            return rng.choice([
-                f"{who} closes the {side} hand on {thing} {where} and lifts it up from {source}.",
-                f"The {side} hand reaches for {thing} {where}, grasps it and raises it from {source}.",
-                f"{who} picks up {thing} {where} from {source} {hand}.",
-            ])  # fmt: skip
-        case "put-down":
-            goal = _surface(record["to"]["noun"])
-            return rng.choice([
-                f"{who} lowers {thing} onto {goal} {where} {hand}.",
-                f"The {side} hand, holding {thing}, moves down and sets it on {goal} {where}.",
-                f"{who} puts {thing} down on {goal} {where} {hand}.",
-            ])  # fmt: skip
-        case "pour":
-            liquid = record["noun"]
-            return rng.choice([
-                f"{who} tilts {tool} to the {motion} {hand} and pours {liquid} from it into {thing} {where}.",
-                f"The {side} hand holds {tool} above {thing} {where} and tips it to the {motion}, so that {liquid} runs into it.",
-            ])  # fmt: skip
-        case "cut":
-            return rng.choice([
-                f"{who} presses {tool} down through {thing} {where} {hand}.",
-                f"The {side} hand, holding {tool}, saws down into {thing} {where}.",
-            ])  # fmt: skip
-        case "stir":
-            return rng.choice([
-                f"{who} dips {tool} into {thing} {where} and stirs in circles {hand}.",
-                f"The {side} hand moves {tool} round in circles inside {thing} {where}.",
-            ])  # fmt: skip
-        case "wipe":
-            return rng.choice([
-                f"{who} presses {tool} flat on the worktop {where} {hand} and wipes back and forth.",
-                f"The {side} hand slides {tool} back and forth over the worktop {where}, leaving it wet.",
-            ])  # fmt: skip
-        case "wash":
-            return rng.choice([
-                f"{who} holds {thing} under the running water {where} {hand} and moves it back and forth.",
-                f"The {side} hand turns {thing} back and forth under the running tap {where}.",
-            ])  # fmt: skip
-    raise ValueError(f"no words for the verb {verb!r}")
+    return rng.choice(templates).format(
+        who=rng.choice(["The person", "The wearer"]),
+        side=side,
+        hand=rng.choice([f"with the {side} hand", f"using the {side} hand"]),
+        thing=_called(record["item"]),
+        tool=_called(record["tool"]) if record["tool"] else "",
+        where=place(record),
+        motion=motion,
+        swing=motion if motion in ("up", "down") else f"to the {motion}",
+        source=_surface(record["from"]["noun"]) if record["from"] else "",
+        goal=_surface(record["to"]["noun"]) if record["to"] else "",
+        liquid=noun,
+    )
 
 
 def place(record: dict[str, Any]) -> str:
