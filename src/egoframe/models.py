@@ -37,10 +37,10 @@ def load(
     logging.disable_progress_bar()
     place = resolve(model)
     try:
-        pipeline = ActionFramePipeline.from_pretrained(place, torch_dtype=dtype or torch.float32)
+        pipeline = ActionFramePipeline.from_pretrained(place, dtype=dtype or torch.float32)
         pipeline.to(device)
-    except (OSError, ValueError, RuntimeError, AssertionError) as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{model}: cannot be opened as a model ({line})") from None
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -72,8 +72,15 @@ def generate(
     from rich.console import Console
     from rich.progress import Progress
 
+    from egoframe.generator import familiarity
     from egoframe.models import load
 
+    known = familiarity.load(place)
+    if known is not None and not known.knows(photo):
+        note(
+            f"this picture is unlike what the model {model!r} was trained on (the built-in kitchen "
+            "draws itself alone): real photos need real weights, see --model"
+        )
     pipeline = load(model, device, getattr(torch, dtype))
     with Progress(transient=True, console=Console(stderr=True)) as progress:
         task = progress.add_task("drawing", total=steps or pipeline.config.steps)

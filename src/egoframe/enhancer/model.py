@@ -87,6 +87,8 @@ class Enhancer:
             descriptions: B texts to take instead of generating them; the embeddings are those
                 that generating them would have given.
             temperature: of sampling; 0 takes the likeliest token.
+        Raises:
+            UserError: an action holds one of the model's own marks, such as its end token.
         """
         tokenizer = self.processor.tokenizer
         inputs = self._inputs(images, actions)
@@ -105,6 +107,13 @@ class Enhancer:
         return Enhancement(said, self._image_embeds(inputs["pixel_values"]), text_embeds, mask)
 
     def _inputs(self, images: Sequence[Image.Image], actions: Sequence[str]) -> dict[str, Tensor]:
+        for action in actions:
+            marks = [m for m in self.processor.tokenizer.all_special_tokens if m in action]
+            if marks:
+                raise UserError(
+                    f"action {action!r}: {marks[0]} is a mark of the model, not a word; "
+                    "leave it out"
+                )
         batch = self.processor(
             images=list(images),
             text=[prompt(action) for action in actions],

@@ -64,7 +64,7 @@ def new_model(processor: Any, vision_dim: int = 192, text_dim: int = 256) -> Any
     text = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=text_dim,
-        intermediate_size=704,
+        intermediate_size=11 * text_dim // 4,
         num_hidden_layers=4,
         num_attention_heads=8,
         max_position_embeddings=512,

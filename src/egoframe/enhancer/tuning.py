@@ -30,6 +30,8 @@ class EnhancerConfig:
 
     dataset: Path
     out: Path
+    vision_dim: int = 192  # width of the vision tower
+    text_dim: int = 256  # width of the language model
     shift: int = 4  # pixels; pictures are moved by up to this much while training
     loop: LoopConfig = field(default_factory=LoopConfig)
 
@@ -44,7 +46,7 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
     texts, actions = described(dataset, config.dataset), list(dataset["action"])
     processor = new_processor([*texts, *map(mirrored, texts), *sorted(set(actions))])
     torch.manual_seed(config.loop.seed)
-    model = new_model(processor)
+    model = new_model(processor, config.vision_dim, config.text_dim)
     pixels = load_frames(dataset)[:, 0]
     if pixels.shape[-1] != IMAGE_SIZE:
         size = (IMAGE_SIZE, IMAGE_SIZE)

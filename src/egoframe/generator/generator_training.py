@@ -18,6 +18,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
 from egoframe.enhancer.tuning import described
+from egoframe.generator import familiarity
 from egoframe.generator.autoencoder import InputAwareAutoencoder
 from egoframe.generator.conditioner import Conditioner
 from egoframe.generator.features import load_features
@@ -129,6 +130,9 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         image_guidance=1.0,
     )
     pipeline.save_pretrained(config.out / "pipeline")
+    some = range(0, len(dataset), max(1, len(dataset) // 1000))
+    seen = familiarity.fit([dataset[k]["input_frame"] for k in some])
+    familiarity.save(seen, config.out / "pipeline")
     return pipeline
 
 

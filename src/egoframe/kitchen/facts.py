@@ -14,6 +14,7 @@ from egoframe.kitchen.teacher import acted_box
 
 COLOR_WORDS = (*COLORS, "clear")
 SURFACES = {"worktop": "worktop", "hob": "hob", "sink": "sink", "chopping board": "board"}
+SETTINGS = {"counter": {"worktop"}, "tap": {"sink"}}  # what an action on these happens at
 DIRECTIONS = {
     r"towards the body": "towards", r"away from the body": "away", r"to the left": "left",
     r"to the right": "right", r"\bcounterclockwise|\banticlockwise": "anticlockwise",
@@ -85,31 +86,27 @@ def _colored(text: str) -> list[tuple[str, str]]:
 
 
 def _place(main: str, record: dict[str, Any]) -> list[Fact]:
-    box = acted_box(record)
-    across = {"left": "left", "right": "right"}
-    found = re.search(r"\bat the (upper|lower) (left|right)\b", main)
-    if found:
-        said = (found[1], across[found[2]])
-    elif re.search(r"\b(?:on|at) the (left|right)\b(?! hand)", main):
-        match = re.search(r"\b(?:on|at) the (left|right)\b(?! hand)", main)
-        assert match is not None
-        said = ("", match[1])
-    elif re.search(r"\bat the (top|bottom)\b", main):
-        said = ("upper" if "at the top" in main else "lower", "")
+    if found := re.search(r"\bat the (upper|lower) (left|right)\b", main):
+        down, across = found[1], found[2]
+    elif found := re.search(r"\b(?:on|at) the (left|right)\b(?! hand)", main):
+        down, across = "", found[1]
+    elif found := re.search(r"\bat the (top|bottom)\b", main):
+        down, across = {"top": "upper", "bottom": "lower"}[found[1]], ""
     elif "in the middle of the view" in main:
-        said = ("", "")
+        down, across = "", ""
     else:
         return []
-    words = " ".join(part for part in said if part) or "middle"
+    words = f"{down} {across}".strip() or "middle"
+    box = acted_box(record)
     if box is None:
-        return [Fact("place", words, words == "middle")]
+        return [Fact("place", words, False)]
     x, y = (box["x0"] + box["x1"]) / 2, (box["y0"] + box["y1"]) / 2
     slack = 0.01  # boxes are rounded
     across_right = {"left": x < 0.4 + slack, "right": x > 0.6 - slack}.get(
-        said[1], abs(x - 0.5) < 0.1 + slack
+        across, abs(x - 0.5) < 0.1 + slack
     )
     down_right = {"upper": y < 0.36 + slack, "lower": y > 0.64 - slack}.get(
-        said[0], abs(y - 0.5) < 0.14 + slack
+        down, abs(y - 0.5) < 0.14 + slack
     )
     return [Fact("place", words, across_right and down_right)]
 
@@ -122,10 +119,9 @@ def _direction(main: str, record: dict[str, Any]) -> list[Fact]:
 
 def _surface(main: str, record: dict[str, Any]) -> list[Fact]:
     true = {part["noun"] for part in (record["from"], record["to"]) if part}
-    if not true & set(SURFACES.values()):
-        return []
+    true |= SETTINGS.get(record["noun"], set())
     said = [noun for words, noun in SURFACES.items()
-            if re.search(rf"\b(?:from|on|onto) the {words}\b", main)]  # fmt: skip
+            if re.search(rf"\b(?:from|on|onto|in|into|over) the {words}\b", main)]  # fmt: skip
     return [Fact("surface", noun, noun in true) for noun in said]
 
 

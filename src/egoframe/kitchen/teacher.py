@@ -14,86 +14,85 @@ from typing import Any
 # What is said of each verb, or of one action of it, in several grammatical shapes.
 SENTENCES: dict[str, list[str]] = {
     "open drawer": [
-        "{who} hooks the fingers of the {side} hand over the handle of {thing} {where} and pulls "
+        "{who} hooks the fingers of the {side} hand over the handle of {thing}{where} and pulls "
         "it out towards the body.",
-        "{who} takes hold of the handle of {thing} {where} {hand} and pulls it towards the body.",
-        "The {side} hand reaches for the handle of {thing} {where} and pulls it towards the body.",
+        "{who} takes hold of the handle of {thing}{where} {hand} and pulls it towards the body.",
+        "The {side} hand reaches for the handle of {thing}{where} and pulls it towards the body.",
     ],
     "close drawer": [
-        "{who} lays the fingers of the {side} hand on the handle of {thing} {where} and pushes it "
+        "{who} lays the fingers of the {side} hand on the handle of {thing}{where} and pushes it "
         "in, away from the body.",
-        "{who} takes the handle of {thing} {where} {hand} and pushes it away from the body.",
-        "The {side} hand reaches for {thing} {where} and pushes it shut, away from the body.",
+        "{who} takes the handle of {thing}{where} {hand} and pushes it away from the body.",
+        "The {side} hand reaches for {thing}{where} and pushes it shut, away from the body.",
     ],
     "open": [
-        "{who} grips the handle of {thing} {where} {hand} and swings the door {swing} to open it.",
-        "The {side} hand takes the handle of {thing} {where} and swings the door {swing} to open "
+        "{who} grips the handle of {thing}{where} {hand} and swings the door {swing} to open it.",
+        "The {side} hand takes the handle of {thing}{where} and swings the door {swing} to open "
         "it.",
     ],
     "close": [
-        "{who} grips the handle of {thing} {where} {hand} and swings the door {swing} to close it.",
-        "The {side} hand takes the handle of {thing} {where} and swings the door {swing} to close "
+        "{who} grips the handle of {thing}{where} {hand} and swings the door {swing} to close it.",
+        "The {side} hand takes the handle of {thing}{where} and swings the door {swing} to close "
         "it.",
     ],
     "turn-on tap": [
-        "{who} grasps the lever of {thing} {where} {hand} and pulls it towards the body, and water "
+        "{who} grasps the lever of {thing}{where} {hand} and pulls it towards the body, and water "
         "starts to run into the sink.",
-        "The {side} hand takes the lever of {thing} {where} and pulls it towards the body; water "
+        "The {side} hand takes the lever of {thing}{where} and pulls it towards the body; water "
         "begins to flow.",
     ],
     "turn-off tap": [
-        "{who} grasps the lever of {thing} {where} {hand} and pushes it away from the body, and "
+        "{who} grasps the lever of {thing}{where} {hand} and pushes it away from the body, and "
         "the water stops running.",
-        "The {side} hand takes the lever of {thing} {where} and pushes it away from the body; the "
+        "The {side} hand takes the lever of {thing}{where} and pushes it away from the body; the "
         "water stops.",
     ],
     "turn-on": [
-        "{who} turns the knob of {thing} {where} {motion} {hand}, and the ring begins to glow.",
-        "The {side} hand pinches the knob of {thing} {where} and turns it {motion}; the ring "
+        "{who} turns the knob of {thing}{where} {motion} {hand}, and the ring begins to glow.",
+        "The {side} hand pinches the knob of {thing}{where} and turns it {motion}; the ring "
         "begins to glow.",
     ],
     "turn-off": [
-        "{who} turns the knob of {thing} {where} {motion} {hand}, and the ring stops glowing.",
-        "The {side} hand pinches the knob of {thing} {where} and turns it {motion}; the ring "
+        "{who} turns the knob of {thing}{where} {motion} {hand}, and the ring stops glowing.",
+        "The {side} hand pinches the knob of {thing}{where} and turns it {motion}; the ring "
         "stops glowing.",
     ],
     "press": [
-        "{who} stretches the index finger of the {side} hand and presses {thing} of the microwave "
-        "{where}; the display lights up.",
-        "The {side} hand reaches out and pushes in {thing} of the microwave {where} with one "
+        "{who} stretches the index finger of the {side} hand and presses {thing} of the "
+        "microwave{where}; the display lights up.",
+        "The {side} hand reaches out and pushes in {thing} of the microwave{where} with one "
         "finger; the display lights up.",
     ],
     "take": [
-        "{who} closes the {side} hand on {thing} {where} and lifts it up from {source}.",
-        "The {side} hand reaches for {thing} {where}, grasps it and raises it from {source}.",
-        "{who} picks up {thing} {where} from {source} {hand}.",
+        "{who} closes the {side} hand on {thing}{where} and lifts it up from {source}.",
+        "The {side} hand reaches for {thing}{where}, grasps it and raises it from {source}.",
+        "{who} picks up {thing}{where} from {source} {hand}.",
     ],
     "put-down": [
-        "{who} lowers {thing} onto {goal} {where} {hand}.",
-        "The {side} hand, holding {thing}, moves down and sets it on {goal} {where}.",
-        "{who} puts {thing} down on {goal} {where} {hand}.",
+        "{who} lowers {thing} {goal}{where} {hand}.",
+        "The {side} hand, holding {thing}, moves down and sets it {goal}{where}.",
+        "{who} puts {thing} down {goal}{where} {hand}.",
     ],
     "pour": [
-        "{who} tilts {tool} to the {motion} {hand} and pours {liquid} from it into {thing} "
-        "{where}.",
-        "The {side} hand holds {tool} above {thing} {where} and tips it to the {motion}, so that "
+        "{who} tilts {tool} to the {motion} {hand} and pours {liquid} from it into {thing}{where}.",
+        "The {side} hand holds {tool} above {thing}{where} and tips it to the {motion}, so that "
         "{liquid} runs into it.",
     ],
     "cut": [
-        "{who} presses {tool} down through {thing} {where} {hand}.",
-        "The {side} hand, holding {tool}, saws down into {thing} {where}.",
+        "{who} presses {tool} down through {thing}{where} {hand}.",
+        "The {side} hand, holding {tool}, saws down into {thing}{where}.",
     ],
     "stir": [
-        "{who} dips {tool} into {thing} {where} and stirs in circles {hand}.",
-        "The {side} hand moves {tool} round in circles inside {thing} {where}.",
+        "{who} dips {tool} into {thing}{where} and stirs in circles {hand}.",
+        "The {side} hand moves {tool} round in circles inside {thing}{where}.",
     ],
     "wipe": [
-        "{who} presses {tool} flat on the worktop {where} {hand} and wipes back and forth.",
-        "The {side} hand slides {tool} back and forth over the worktop {where}, leaving it wet.",
+        "{who} presses {tool} flat on the worktop{where} {hand} and wipes back and forth.",
+        "The {side} hand slides {tool} back and forth over the worktop{where}, leaving it wet.",
     ],
     "wash": [
-        "{who} holds {thing} under the running water {where} {hand} and moves it back and forth.",
-        "The {side} hand turns {thing} back and forth under the running tap {where}.",
+        "{who} holds {thing} under the running water{where} {hand} and moves it back and forth.",
+        "The {side} hand turns {thing} back and forth under the running tap{where}.",
     ],
 }
 
@@ -121,20 +120,22 @@ def _sentence(record: dict[str, Any], rng: random.Random) -> str:
         hand=rng.choice([f"with the {side} hand", f"using the {side} hand"]),
         thing=_called(record["item"]),
         tool=_called(record["tool"]) if record["tool"] else "",
-        where=place(record),
+        where=_after_space(place(record)),
         motion=motion,
         swing=motion if motion in ("up", "down") else f"to the {motion}",
         source=_surface(record["from"]["noun"]) if record["from"] else "",
-        goal=_surface(record["to"]["noun"]) if record["to"] else "",
+        goal=_goal(record["to"]["noun"]) if record["to"] else "",
         liquid=noun,
     )
 
 
 def place(record: dict[str, Any]) -> str:
-    """Where the acted thing is seen, in words, from its box: "at the lower left"."""
+    """Where the acted thing is seen, in words, from its box: "at the lower left"; nothing where it
+    is hidden.
+    """
     box = acted_box(record)
     if box is None:
-        return "in the middle of the view"
+        return ""
     x, y = (box["x0"] + box["x1"]) / 2, (box["y0"] + box["y1"]) / 2
     across = "left" if x < 0.4 else "right" if x > 0.6 else ""
     down = "upper" if y < 0.36 else "lower" if y > 0.64 else ""
@@ -175,6 +176,14 @@ def _called(item: dict[str, str]) -> str:
 
 def _surface(noun: str) -> str:
     return {"board": "the chopping board"}.get(noun, f"the {noun}")
+
+
+def _goal(noun: str) -> str:
+    return "into the sink" if noun == "sink" else f"onto {_surface(noun)}"
+
+
+def _after_space(words: str) -> str:
+    return f" {words}" if words else ""
 
 
 def _lower(sentence: str) -> str:

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import egoframe
+from egoframe.errors import UserError
+from egoframe.generator.pipeline import ActionFramePipeline
+from tests.generator.tiny import tiny_pipeline
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["kitchen", "paper"])
+def pipe(request) -> ActionFramePipeline:
+    return tiny_pipeline(paper=request.param)
+
+
+def photo(seed: int = 0, size: tuple[int, int] = (64, 64)) -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def apart(a: Image.Image, b: Image.Image) -> int:
+    return int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max())
+
+
+def test_one_seed_draws_one_picture(pipe):
+    first, again, other = (pipe(photo(), "open drawer", seed=s).images[0] for s in (1, 1, 2))
+    assert apart(first, again) == 0
+    assert apart(first, other) > 0
+
+
+def test_eight_together_equal_eight_alone(pipe):
+    photos, actions = [photo(k) for k in range(8)], ["open drawer", "take mug"] * 4
+    names = [f"pair {k}" for k in range(8)]
+    together = pipe(photos, actions, actions, pair_ids=names).images
+    for k in range(8):
+        alone = pipe(photos[k], actions[k], actions[k], pair_ids=[names[k]]).images[0]
+        assert apart(alone, together[k]) <= 1
+
+
+def test_several_pictures_of_one_photo_differ_and_keep_their_noise(pipe):
+    three = pipe(photo(), "open drawer", "open drawer", num_images=3).images
+    assert len(three) == 3
+    assert apart(three[0], three[1]) > 0
+    assert apart(three[0], pipe(photo(), "open drawer", "open drawer").images[0]) <= 1
+
+
+def test_guidance_is_instruct_pix2pix_equation_3(pipe):
+    """One step of the sampler against the equation, each branch worked out by itself."""
+    image, text, s_text, s_image = photo(), "open drawer", 3.0, 1.7
+    seen = {}
+    step = pipe.scheduler.step
+
+    def spy(output, *args, **kwargs):
+        seen.setdefault("guided", output)
+        return step(output, *args, **kwargs)
+
+    pipe.scheduler.step = spy
+    try:
+        pipe(image, text, text, steps=1, text_guidance=s_text, image_guidance=s_image)
+    finally:
+        del pipe.scheduler.step
+    from egoframe.generator.pipeline import _generator, to_tensor
+
+    with torch.inference_mode():
+        enhanced = pipe._enhance([image], [text], [text])
+        latent = pipe.encode_frames(to_tensor([image]))
+        full = pipe.encode_text([text], enhanced)
+        empty = pipe.encode_text([""], enhanced, kept=False)
+        pipe.scheduler.set_timesteps(1)
+        t = pipe.scheduler.timesteps[0]
+        noise = torch.randn(latent.shape, generator=_generator(0, "0", 0))
+        x = noise * getattr(pipe.scheduler, "init_noise_sigma", 1.0)
+        if hasattr(pipe.scheduler, "scale_model_input"):
+            x = pipe.scheduler.scale_model_input(x, t)
+
+        def branch(context, condition):
+            return pipe.unet(torch.cat((x, condition), 1), t, encoder_hidden_states=context).sample
+
+        none = branch(empty, torch.zeros_like(latent))
+        image_only, both = branch(empty, latent), branch(full, latent)
+    expected = none + s_image * (image_only - none) + s_text * (both - image_only)
+    torch.testing.assert_close(seen["guided"], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_photos_keep_their_aspect(pipe):
+    photos = [photo(0, (300, 200)), photo(1, (90, 160)), photo(2, (50, 50))]
+    drawn = pipe(photos, "open drawer", ["open drawer"] * 3).images
+    for before, after in zip(photos, drawn, strict=True):
+        assert after.width / after.height == pytest.approx(before.width / before.height, rel=0.02)
+
+
+def test_a_saved_pipeline_draws_the_same(pipe, tmp_path):
+    pipe.save_pretrained(tmp_path)
+    assert {p.suffix for p in tmp_path.rglob("*") if p.is_file()} <= {
+        ".json", ".safetensors", ".txt", ".jinja"
+    }  # fmt: skip
+    again = ActionFramePipeline.from_pretrained(tmp_path)
+    picture, same = (p(photo(), "open drawer").images[0] for p in (pipe, again))
+    assert apart(picture, same) == 0
+    assert again.config.predict == pipe.config.predict
+
+
+def test_the_callback_counts_the_steps(pipe):
+    steps = []
+    pipe(photo(), "cut bread", steps=4, callback=lambda step, total: steps.append((step, total)))
+    assert steps == [(k, 4) for k in range(1, 5)]
+
+
+def test_without_enhancing_the_action_is_the_description(pipe):
+    assert pipe(photo(), "cut bread", enhance=False).descriptions == ["cut bread"]
+
+
+def test_models_that_are_none_are_named(tmp_path):
+    with pytest.raises(UserError, match="no such model"):
+        egoframe.load(tmp_path / "absent")
+    (tmp_path / "model_index.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match="cannot be opened"):
+        egoframe.load(tmp_path)
