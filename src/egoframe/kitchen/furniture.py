@@ -36,8 +36,10 @@ def build_furniture(b: Builder) -> None:
         x = float(x)
         if zone == "sink":
             _sink(b, x, worktop)
-            _cupboard(b, x - 0.15, 0.10, 0.30, 0.66, left_hinged=True)
-            _cupboard(b, x + 0.15, 0.10, 0.30, 0.66, left_hinged=False)
+            height = b.style.worktop_height - THICKNESS - 0.11
+            for side in (-1, 1):
+                place = x + side * ZONE_WIDTH / 4
+                _cupboard(b, place, 0.10, ZONE_WIDTH / 2, height, left_hinged=side < 0)
             _window(b, x)
         else:
             _slab(b, worktop, x - ZONE_WIDTH / 2, x + ZONE_WIDTH / 2, 0.0, DEPTH)
