@@ -74,6 +74,11 @@ def test_a_saved_enhancer_says_the_same(enhancer, tmp_path):
     torch.testing.assert_close(first.text_embeds, second.text_embeds)
 
 
+def test_a_mark_of_the_model_in_an_action_is_refused(enhancer):
+    with pytest.raises(UserError, match="<image> is a mark of the model"):
+        enhancer(photos(1), ["open <image> drawer"])
+
+
 def test_a_folder_that_is_no_model_is_named(tmp_path):
     with pytest.raises(UserError, match="not a vision-language model"):
         Enhancer.from_pretrained(tmp_path)
