@@ -1,8 +1,8 @@
 """How true are the enhancer's descriptions on unseen kitchens?
 
 Reads the checkable facts back out of each description and compares them with the simulator's
-record. Rows: the teacher, the tuned enhancer, and the enhancer shown the wrong photo, which says how
-much of its knowledge comes from the action alone.
+record. Rows: the teacher, the tuned enhancer, and the enhancer shown the wrong photo, which says
+how much of its knowledge comes from the action alone.
 
     python benchmarks/descriptions.py DATASET --enhancer runs/kitchen/enhancer/enhancer
 """
