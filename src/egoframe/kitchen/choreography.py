@@ -133,7 +133,7 @@ class Stage:
         flat /= np.linalg.norm(flat)
         across = np.array([flat[1], -flat[0], 0.0])
         sign = -1 if side == "left" else 1
-        return np.array([*(eye + 0.17 * flat + sign * 0.15 * across + [0, 0, -0.42]), 0, 0, 0])
+        return np.array([*(eye + 0.29 * flat + sign * 0.15 * across + [0, 0, -0.39]), 0, 0, 0])
 
     def _rest(self, side: Side, t: float) -> HandPose:
         return rest_pose(side, *self.gaze.steady(t))

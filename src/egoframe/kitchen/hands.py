@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from egoframe.kitchen.builder import Builder
     from egoframe.kitchen.world import World
 
-__all__ = ["GRIPS", "HELPERS", "HandPose", "add_hands", "pose_hand", "rest_pose"]
+__all__ = ["GRIPS", "HandPose", "add_hands", "pose_hand", "rest_pose"]
 
-HELPERS = 3  # geometry group that only the segmentation picture shows
 FOREARM = 0.27  # metres from wrist to elbow
 Side = Literal["left", "right"]
 
@@ -94,7 +93,7 @@ def pose_hand(world: World, side: Side, pose: HandPose, eye: np.ndarray) -> None
 
 
 def rest_pose(side: Side, eye: np.ndarray, ahead: np.ndarray) -> HandPose:
-    """A hand that hangs relaxed before the body, at the lower edge of the view.
+    """A hand held ready before the body, low in the view, with some of its sleeve.
 
     Arguments:
         eye: (3,) the wearer's eye.
@@ -104,7 +103,7 @@ def rest_pose(side: Side, eye: np.ndarray, ahead: np.ndarray) -> HandPose:
     flat = np.array([ahead[0] - eye[0], ahead[1] - eye[1], 0.0])
     flat /= np.linalg.norm(flat) + 1e-9
     across = np.array([flat[1], -flat[0], 0.0])
-    position = eye + 0.20 * flat + sign * 0.17 * across + np.array([0, 0, -0.50])
+    position = eye + 0.37 * flat + sign * 0.17 * across + np.array([0, 0, -0.42])
     fingers = flat * 0.9 - 0.35 * sign * across + np.array([0, 0, 0.1])
     palm = -sign * across * 0.75 + np.array([0, 0, -0.66])
     return HandPose(position, palm, fingers)

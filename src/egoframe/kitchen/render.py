@@ -1,20 +1,21 @@
 """Draws a posed world from the wearer's eye, offscreen.
 
-Software OpenGL pays for triangles and for samples, so the picture is drawn at twice its size
-without multisampling and averaged down. The depth that comes with it for free gives the soft
-contact shadows that real rooms have (screen-space ambient occlusion, after Bavoil & Sainz, 2009).
+Software OpenGL pays for every pixel it shades, so the picture is drawn at one and a half times
+its size, without multisampling, and averaged down. The depth that comes with it for free gives the
+soft contact shadows that real rooms have (screen-space ambient occlusion, after Bavoil & Sainz,
+2009).
 """
 
 from __future__ import annotations
 
 import mujoco
 import numpy as np
+from PIL import Image
 
 from egoframe.kitchen.builder import DECOR
-from egoframe.kitchen.hands import HELPERS
 from egoframe.kitchen.world import World
 
-SUPERSAMPLING = 2
+SUPERSAMPLING = 1.5
 OCCLUSION_RADIUS = 0.05  # metres
 OCCLUSION_STRENGTH = 0.9
 
@@ -41,7 +42,7 @@ class Renderer:
     def __init__(self, world: World, size: int = 256) -> None:
         self.world = world
         self.size = size
-        self._big = size * SUPERSAMPLING
+        self._big = int(size * SUPERSAMPLING)
         model = world.model
         model.vis.global_.offwidth = model.vis.global_.offheight = self._big
         self._gl = mujoco.GLContext(self._big, self._big)
@@ -57,29 +58,30 @@ class Renderer:
         self._camera.fixedcamid = model.camera("head").id
         for flag in ("SHADOW", "REFLECTION", "HAZE", "SKYBOX"):
             self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{flag}")] = 0
-        self._view = mujoco.MjrRect(0, 0, self._big, self._big)
-        self._rgb = np.empty((self._big, self._big, 3), np.uint8)
-        self._depth = np.empty((self._big, self._big), np.float32)
-        self._grain_seed = world.style.seed
+        bodies = [model.body(index) for index in range(model.nbody)]
+        self._hands = [
+            (f"{side} hand", [b.id for b in bodies if b.name.startswith(f"hand_{side}")])
+            for side in ("left", "right")
+        ]
+        axis = np.linspace(-1, 1, size, dtype=np.float32)
+        self._vignette = (1 - 0.10 * (axis[:, None] ** 2 + axis**2))[..., None]
 
     def rgb(self) -> np.ndarray:
         """The picture of the world as it is posed now, uint8 (size, size, 3)."""
-        self._draw(segmentation=False)
-        small = self._halve(self._rgb[::-1])
-        depth = self._metres(self._depth[::-1][::2, ::2][::2, ::2])
-        small *= _occlusion(depth, self.world.style.fovy, self.size)[..., None]
-        return self._develop(small)
+        big, depth = self._draw(self._big, segmentation=False)
+        half = (self.size // 2, self.size // 2)
+        near = Image.fromarray(depth).resize(half, Image.Resampling.NEAREST)
+        shade = _occlusion(self._metres(np.asarray(near)), self.world.style.fovy, self.size)
+        small = Image.fromarray(big).resize((self.size, self.size), Image.Resampling.BOX)
+        return self._develop(np.asarray(small) * (shade / np.float32(255))[..., None])
 
     def boxes(self, names: list[str]) -> list[dict[str, object]]:
         """Boxes (label, x0, y0, x1, y1 in 0..1) of the visible part of items and of both hands.
 
         What shows fewer than 12 pixels of the drawn size is left out.
         """
-        self._option.geomgroup[HELPERS] = 1
-        self._draw(segmentation=True)
-        self._option.geomgroup[HELPERS] = 0
-        picture = self._rgb[::-1][::SUPERSAMPLING, ::SUPERSAMPLING].astype(np.int32)
-        codes = picture @ np.array([1, 256, 65536]) - 1
+        picture, _ = self._draw(self.size, segmentation=True)
+        codes = picture[..., 0] + 256 * picture[..., 1].astype(np.int32) - 1
         bodies = np.full(int(codes.max()) + 2, -1)
         for index in range(self._scene.ngeom):
             geom = self._scene.geoms[index]
@@ -87,7 +89,8 @@ class Renderer:
                 bodies[geom.segid] = self.world.model.geom_bodyid[geom.objid]
         body = bodies[codes]  # −1, the background, picks the last, which is nobody's
         found = []
-        for label, members in self._labels(names):
+        items = [(name, [self.world.model.body(name).id]) for name in names]
+        for label, members in items + self._hands:
             mask = np.zeros(self.world.model.nbody + 1, bool)
             mask[members] = True
             shown = mask[body]
@@ -104,15 +107,8 @@ class Renderer:
         self._context.free()
         self._gl.free()
 
-    def _labels(self, names: list[str]) -> list[tuple[str, list[int]]]:
-        model = self.world.model
-        labels = [(name, [model.body(name).id]) for name in names]
-        for side in ("left", "right"):
-            hand = [i for i in range(model.nbody) if model.body(i).name.startswith(f"hand_{side}")]
-            labels.append((f"{side} hand", hand))
-        return labels
-
-    def _draw(self, segmentation: bool) -> None:
+    def _draw(self, size: int, segmentation: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Colours uint8 (size, size, 3), depth buffer float32 (size, size); top row first."""
         self._gl.make_current()
         flags = self._scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = (
@@ -127,14 +123,11 @@ class Renderer:
             mujoco.mjtCatBit.mjCAT_ALL,
             self._scene,
         )
-        mujoco.mjr_render(self._view, self._scene, self._context)
-        mujoco.mjr_readPixels(self._rgb, self._depth, self._view, self._context)
-
-    @staticmethod
-    def _halve(picture: np.ndarray) -> np.ndarray:
-        """Average 2×2 pixels: uint8 (2H, 2W, 3) → float32 (H, W, 3) in 0..1."""
-        rows = picture[::2].astype(np.uint16) + picture[1::2]
-        return (rows[:, ::2] + rows[:, 1::2]).astype(np.float32) * np.float32(0.25 / 255)
+        view = mujoco.MjrRect(0, 0, size, size)
+        rgb, depth = np.empty((size, size, 3), np.uint8), np.empty((size, size), np.float32)
+        mujoco.mjr_render(view, self._scene, self._context)
+        mujoco.mjr_readPixels(rgb, depth, view, self._context)
+        return rgb[::-1], depth[::-1]
 
     def _metres(self, depth: np.ndarray) -> np.ndarray:
         """The depth buffer as distance along the view."""
@@ -146,14 +139,11 @@ class Renderer:
     def _develop(self, light: np.ndarray) -> np.ndarray:
         """From light to a photograph: white balance, a soft shoulder, vignette and grain."""
         style = self.world.style
-        light = light * np.array(
-            [1 + 0.03 * style.warmth, 1.0, 1 - 0.04 * style.warmth], np.float32
-        )
-        light = light / (1 + np.maximum(light - 0.75, 0) * 0.6)
-        axis = np.linspace(-1, 1, self.size, dtype=np.float32)
-        light *= (1 - 0.10 * (axis[:, None] ** 2 + axis**2))[..., None]
+        light *= np.array([1 + 0.03 * style.warmth, 1.0, 1 - 0.04 * style.warmth], np.float32)
+        light /= 1 + np.maximum(light - 0.75, 0) * 0.6
+        light *= self._vignette
         time = np.frombuffer(np.float64(self.world.data.time).tobytes(), np.uint32)
-        rng = np.random.default_rng([self._grain_seed, *time.tolist()])
+        rng = np.random.default_rng([style.seed, *time.tolist()])
         light += style.grain * rng.standard_normal(light.shape, np.float32)
         return (np.clip(light, 0, 1) * 255 + 0.5).astype(np.uint8)
 

@@ -102,7 +102,7 @@ def sample_style(seed: int, split: Split) -> Style:
         fovy=rng.uniform(56, 64),
         skin=SKINS[rng.integers(len(SKINS))],
         sleeve=str(rng.choice(SLEEVES)),
-        sleeve_length=float(rng.choice([0.35, 0.6, 0.85, 0.85])),
+        sleeve_length=float(rng.choice([0.0, 0.85, 0.95, 0.95])),
         dominant="right" if rng.random() < 0.85 else "left",
         light=rng.uniform(0.92, 1.12),
         warmth=rng.uniform(-0.6, 1.0),
