@@ -39,6 +39,8 @@ class LoopConfig:
     grad_clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.999  # decay of the averaged weights
     seed: int = 0
+    bf16: bool = False  # matrix products and convolutions in bfloat16; weights stay float32
+    device: str = "cpu"  # or "cuda"
     checkpoint_minutes: float = 3.0
     checkpoints_kept: int = 2
     log_every: int = 50  # steps
@@ -55,8 +57,9 @@ def fit(
     """Train `model` and return its averaged (EMA) weights; started again, goes on where it was.
 
     Arguments:
-        model: every module that learns; trained in place.
-        loss_function: (indices (B,) into the data, generator for all noise) → scalar loss.
+        model: every module that learns; trained in place, on the device of the config.
+        loss_function: (indices (B,) into the data, generator for all noise) → scalar loss. Both are
+            on the CPU, so that the noise is the same on every device.
         size: number of samples; each epoch visits every one once.
         config: length and optimiser settings.
         out: folder of this run; holds `checkpoints/` and `log.jsonl`.
@@ -66,6 +69,10 @@ def fit(
         UserError: the loss is not finite, or `out` holds a run of another config.
     """
     _check_same_run(out, config, size)
+    device = usable_device(config.device)
+    if device.type == "cpu":  # the backward of fused attention is slower there than plain products
+        torch.backends.cuda.enable_flash_sdp(False)
+    model.to(device)
     parameters = dict(model.named_parameters())
     trained = {name: p for name, p in parameters.items() if p.requires_grad}
     optimiser = torch.optim.AdamW(
@@ -84,7 +91,8 @@ def fit(
             torch.manual_seed(_mix(config.seed, step))  # dropout inside the model
             generator = torch.Generator().manual_seed(_mix(config.seed + 1, step))
             indices = batch_indices(step, config.batch_size, size, config.seed)
-            loss = loss_function(indices, generator)
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
+                loss = loss_function(indices, generator)
             if not torch.isfinite(loss):
                 raise UserError(
                     f"step {step}: the loss is {loss.item()}; the last good checkpoint is kept in "
@@ -112,7 +120,21 @@ def fit(
                 if sample is not None:
                     with _weights(model, ema):
                         sample(step + 1)
-    return ema
+    model.cpu()
+    return {name: value.cpu() for name, value in ema.items()}
+
+
+def usable_device(name: str) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        UserError: there is none of that name here.
+    """
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        line = str(error).splitlines()[0]
+        raise UserError(f"device {name!r}: not to be had here ({line}); give cpu") from None
 
 
 def batch_indices(step: int, batch_size: int, size: int, seed: int) -> Tensor:
@@ -178,7 +200,7 @@ def _check_same_run(out: Path, config: LoopConfig, size: int) -> None:
     path = out / "loop.json"
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        for key in ("checkpoint_minutes", "checkpoints_kept", "log_every"):
+        for key in ("checkpoint_minutes", "checkpoints_kept", "log_every", "device"):
             before[key] = settings[key]
         changed = [key for key in settings if before.get(key) != settings[key]]
         if changed:
@@ -253,10 +275,13 @@ def _restore(
     if not found:
         return 0
     model.load_state_dict(load_file(found[-1] / "model.safetensors"))
-    ema.update(load_file(found[-1] / "ema.safetensors"))
+    for name, value in load_file(found[-1] / "ema.safetensors").items():
+        ema[name].copy_(value)
     for key, value in load_file(found[-1] / "optimiser.safetensors").items():
         name, _, field = key.rpartition("/")
-        optimiser.state[trained[name]][field] = value
+        parameter = trained[name]
+        own = value if field == "step" else value.to(parameter.device)  # as AdamW keeps them
+        optimiser.state[parameter][field] = own
     return int(found[-1].name)
 
 

@@ -1,4 +1,8 @@
-"""Visual instruction tuning of the small enhancer: the loss counts the answer alone."""
+"""Visual instruction tuning of the small enhancer: the loss counts the answer alone.
+
+A sentence has few words that only the picture tells, such as which hand and what colour, among
+many that any answer to the question has. `emphasis` makes those few weigh more.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import cross_entropy, interpolate
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored, prompt
@@ -33,6 +37,8 @@ class EnhancerConfig:
     vision_dim: int = 192  # width of the vision tower
     text_dim: int = 256  # width of the language model
     shift: int = 4  # pixels; pictures are moved by up to this much while training
+    emphasised: tuple[str, ...] = ()  # words that tell what only the picture shows
+    emphasis: float = 4.0  # weight of their tokens in the loss; that of others is 1
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
@@ -57,6 +63,8 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
         for version in (texts, map(mirrored, texts))
     ]
     normalise = _Normalise(processor)
+    device = config.loop.device
+    weights = token_weights(processor.tokenizer, config.emphasised, config.emphasis).to(device)
 
     def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
         flipped = torch.rand(len(indices), generator=generator) < 0.5
@@ -65,14 +73,17 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
         shift = torch.randint(-config.shift, config.shift + 1, (2,), generator=generator).tolist()
         pictures = pictures.roll(shift, (-2, -1))
         rows = [tokens[int(f)][int(i)] for f, i in zip(flipped, indices, strict=True)]
-        ids, labels = pad(rows, processor.tokenizer.pad_token_id)
-        out = model(
+        ids, labels = (x.to(device) for x in pad(rows, processor.tokenizer.pad_token_id))
+        hidden = model.model(
             input_ids=ids,
             attention_mask=(ids != processor.tokenizer.pad_token_id).long(),
-            pixel_values=normalise(pictures),
-            labels=labels,
-        )
-        return out.loss
+            pixel_values=normalise(pictures).to(device),
+        ).last_hidden_state
+        targets = labels[:, 1:]
+        answered = targets != IGNORED
+        logits, wanted = model.lm_head(hidden[:, :-1][answered]).float(), targets[answered]
+        weight = weights[wanted]
+        return (weight * cross_entropy(logits, wanted, reduction="none")).sum() / weight.sum()
 
     model.load_state_dict(fit(model, loss, len(dataset), config.loop, config.out))
     enhancer = Enhancer(model, processor)
@@ -103,6 +114,14 @@ def tokenize(processor: Any, action: str, answer: str) -> tuple[list[int], int]:
     before = tokenizer(prompt(action, image), add_special_tokens=False)["input_ids"]
     after = tokenizer(f" {answer}", add_special_tokens=False)["input_ids"]
     return [*before, *after, tokenizer.eos_token_id], len(before)
+
+
+def token_weights(tokenizer: Any, words: tuple[str, ...], emphasis: float) -> Tensor:
+    """The weight (V,) of every token in the loss: `emphasis` for those of `words`, else 1."""
+    weights = torch.ones(len(tokenizer))
+    for word in words:
+        weights[tokenizer(f" {word}", add_special_tokens=False)["input_ids"]] = emphasis
+    return weights
 
 
 def pad(rows: list[tuple[list[int], int]], pad_id: int) -> tuple[Tensor, Tensor]:

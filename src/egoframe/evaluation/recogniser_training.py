@@ -43,8 +43,9 @@ def train_recogniser(config: RecogniserConfig) -> float:
         pairs = pairs.roll(shift, (-2, -1))
         gain = 1 + 0.15 * torch.randn(len(indices), 1, 3, 1, 1, generator=generator)
         pairs = pairs * gain + 0.1 * torch.randn(len(indices), 1, 1, 1, 1, generator=generator)
-        logits = model(pairs[:, 0], pairs[:, 1])
-        return torch.nn.functional.cross_entropy(logits, labels[indices], label_smoothing=0.05)
+        pairs, wanted = pairs.to(config.loop.device), labels[indices].to(config.loop.device)
+        logits = model(pairs[:, 0], pairs[:, 1]).float()
+        return torch.nn.functional.cross_entropy(logits, wanted, label_smoothing=0.05)
 
     model.load_state_dict(fit(model, loss, len(dataset), config.loop, config.out))
     model.save_pretrained(config.out / "recogniser")

@@ -1,8 +1,9 @@
 """An autoencoder whose decoder also sees the input frame.
 
 Most of an action frame is the input frame, slightly moved. So the decoder takes full-resolution
-features of the input frame beside the latent, and composes its output from the input, warped by a
-small flow, and from newly drawn pixels, by a gate. Compare diffusers' `AsymmetricAutoencoderKL`
+features of the input frame beside the latent, and how the latent differs from the input frame's
+own. It composes its output from the input, warped by a small flow, and from newly drawn pixels, by
+a gate. Compare diffusers' `AsymmetricAutoencoderKL`
 (Zhu et al., 2023), which conditions its decoder on a masked image.
 
 Shape suffixes: B pictures, C channels, H height, W width, at the scale that the text says.
@@ -81,7 +82,8 @@ class InputAwareAutoencoder(ModelMixin, ConfigMixin):
         self.look_eighth = nn.Conv2d(quarter, eighth, 3, stride=2, padding=1)
         self.look_full = nn.Conv2d(3, detail, 3, padding=1)
         self.decode_eighth = nn.Sequential(
-            nn.Conv2d(latent_channels + eighth, eighth, 3, padding=1),
+            nn.Conv2d(2 * latent_channels + eighth, eighth, 3, padding=1),
+            _Block(eighth, eighth),
             _Block(eighth, eighth),
             _Block(eighth, eighth),
         )
@@ -104,8 +106,7 @@ class InputAwareAutoencoder(ModelMixin, ConfigMixin):
 
     def encode(self, frames_BCHW: Tensor) -> Tensor:
         """Frames (B, 3, H, W) → normalised latents (B, latent_channels, H/8, W/8)."""
-        raw_BCHW = self.bound * torch.tanh(self.encoder(frames_BCHW) / self.bound)
-        return (raw_BCHW - self.mean) / self.std
+        return (self._encode_raw(frames_BCHW) - self.mean) / self.std
 
     def decode(self, latents_BCHW: Tensor, input_BCHW: Tensor) -> Tensor:
         """Normalised latents (B, latent_channels, H/8, W/8) → frames (B, 3, H, W).
@@ -115,13 +116,17 @@ class InputAwareAutoencoder(ModelMixin, ConfigMixin):
         """
         quarter = self.look_quarter(input_BCHW)
         raw = latents_BCHW * self.std + self.mean
-        hidden = self.decode_eighth(torch.cat((raw, self.look_eighth(quarter)), 1))
+        change = raw - self._encode_raw(input_BCHW)
+        hidden = self.decode_eighth(torch.cat((raw, change, self.look_eighth(quarter)), 1))
         hidden = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
         hidden = self.decode_quarter(torch.cat((hidden, quarter), 1))
         hidden = torch.cat((self.to_full(hidden), self.look_full(input_BCHW)), 1)
         drawn, gate, flow = self.compose(F.silu(hidden)).split((3, 1, 2), dim=1)
         kept = torch.sigmoid(gate + 1.0)
         return kept * self._warp(input_BCHW, flow) + (1 - kept) * drawn
+
+    def _encode_raw(self, frames_BCHW: Tensor) -> Tensor:
+        return self.bound * torch.tanh(self.encoder(frames_BCHW) / self.bound)
 
     def _warp(self, frames_BCHW: Tensor, flow_B2HW: Tensor) -> Tensor:
         """Frames with each pixel fetched from a little way off."""

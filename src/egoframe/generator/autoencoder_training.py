@@ -30,6 +30,8 @@ def train_autoencoder(config: AutoencoderConfig) -> InputAwareAutoencoder:
     frames = load_frames(open_pairs(config.dataset, "train"))
     torch.manual_seed(config.loop.seed)
     model = InputAwareAutoencoder(latent_channels=config.latent_channels)
+    model.to(memory_format=torch.channels_last)  # a sixth faster on a CPU
+    device = config.loop.device
 
     def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
         pair = to_signed(frames[indices])
@@ -38,10 +40,12 @@ def train_autoencoder(config: AutoencoderConfig) -> InputAwareAutoencoder:
         before, action = pair[:, 0], pair[:, 1]
         same = torch.rand(len(indices), generator=generator) < 0.1  # nothing happens
         action = torch.where(same[:, None, None, None], before, action)
+        before, action = before.to(device), action.to(device)
         latents = model.encode(action)
         level = config.latent_noise * torch.rand(len(indices), 1, 1, 1, generator=generator)
-        noise = torch.randn(latents.shape, generator=generator)
-        return reconstruction_loss(model.decode(latents + level * noise, before), action, before)
+        noise = level * torch.randn(latents.shape, generator=generator)
+        drawn = model.decode(latents + noise.to(device), before)
+        return reconstruction_loss(drawn.float(), action, before)
 
     weights = fit(model, loss, len(frames), config.loop, config.out)
     model.load_state_dict(weights)

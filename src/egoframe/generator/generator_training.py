@@ -57,6 +57,7 @@ class GeneratorConfig:
     drop_image: float = 0.05
     drop_both: float = 0.05
     changed_weight: float = 3.0  # more weight on latents that change
+    time_shift: float = 0.0  # mean of the logit of t: above 0 learns more from strong noise
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
 
@@ -76,6 +77,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     networks = build_networks(config.network, features.input_latents.shape[1], enhancer, tokenizer)
     scale = change_scale(features) if config.predict == "change" else 1.0
     empty = tokenizer([""], padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
+    device = config.loop.device
 
     def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
         count = len(indices)
@@ -85,9 +87,11 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         before, action = (
             x[rows].float() for x in (features.input_latents, features.action_latents)
         )
+        before, action = before.to(device), action.to(device)
         clean = (action - before) / scale if config.predict == "change" else action
-        t = torch.sigmoid(torch.randn(count, generator=generator)).view(-1, 1, 1, 1)
-        noise = torch.randn(clean.shape, generator=generator)
+        t = torch.sigmoid(config.time_shift + torch.randn(count, generator=generator))
+        t = t.view(-1, 1, 1, 1).to(device)
+        noise = torch.randn(clean.shape, generator=generator).to(device)
         noisy = (1 - t) * clean + t * noise
 
         draw = torch.rand(count, generator=generator)
@@ -99,14 +103,15 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
             label[:] = True
         tokens = torch.where(label[:, None], features.label_tokens[rows], features.tokens[rows])
         tokens = torch.where(no_text[:, None], empty, tokens)
-        condition = torch.where(no_image.view(-1, 1, 1, 1), 0.0, before)
+        condition = torch.where(no_image.view(-1, 1, 1, 1).to(device), 0.0, before)
 
-        text = networks["text_encoder"](tokens).last_hidden_state
-        said = features.text_embeds[rows].float() * ~label[:, None, None]
-        context = networks["conditioner"](text, features.image_embeds[rows].float(), said, ~no_text)
+        text = networks["text_encoder"](tokens.to(device)).last_hidden_state
+        said = (features.text_embeds[rows].float() * ~label[:, None, None]).to(device)
+        seen = features.image_embeds[rows].float().to(device)
+        context = networks["conditioner"](text, seen, said, ~no_text.to(device))
         out = networks["unet"](
             torch.cat((noisy, condition), 1), 1000 * t.flatten(), encoder_hidden_states=context
-        ).sample
+        ).sample.float()
         changed = ((action - before).abs().mean(1, keepdim=True) / scale).clamp(max=1.0)
         weight = 1 + config.changed_weight * changed
         return (weight * (out - (noise - clean)) ** 2).mean() / weight.mean()
