@@ -46,6 +46,7 @@ def tiny_pipeline(paper: bool = False) -> ActionFramePipeline:
         enhancer=enhancer.model,
         processor=processor,
         predict="latent" if paper else "change",
+        prediction="scheduler" if paper else "sample",
         sample_size=64,
         steps=3,
         text_guidance=2.0,

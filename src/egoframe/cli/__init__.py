@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -43,6 +44,7 @@ def _options(
 
 def main() -> None:
     """Run the command line: one line and status 2 for what the user can fix."""
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # commands show their own
     try:
         app()
     except UserError as error:

@@ -93,17 +93,17 @@ class Enhancer:
         tokenizer = self.processor.tokenizer
         inputs = self._inputs(images, actions)
         if descriptions is None:
-            sampling = (
-                {"do_sample": True, "temperature": temperature}
-                if temperature
-                else {"do_sample": False}
-            )
-            tokens = self.model.generate(**inputs, max_new_tokens=MAX_TOKENS, **sampling)
-            answers = [self._until_end(row) for row in tokens[:, inputs["input_ids"].shape[1] :]]
+            answers, states = self._generate(inputs, temperature)
         else:
             answers = [self._answer_tokens(text) for text in descriptions]
+            states = self._states(inputs, answers)
+        mask = torch.zeros(len(answers), MAX_TOKENS, dtype=torch.bool, device=states.device)
+        for row, answer in enumerate(answers):
+            mask[row, : len(answer)] = True
+        text_embeds = states.new_zeros(*mask.shape, states.shape[-1])
+        text_embeds[:, : states.shape[1]] = states
+        text_embeds *= mask[..., None]
         said = [tokenizer.decode(a, skip_special_tokens=True).strip() for a in answers]
-        text_embeds, mask = self._text_embeds(inputs, answers)
         return Enhancement(said, self._image_embeds(inputs["pixel_values"]), text_embeds, mask)
 
     def _inputs(self, images: Sequence[Image.Image], actions: Sequence[str]) -> dict[str, Tensor]:
@@ -137,28 +137,39 @@ class Enhancer:
         ends = (tokens_T == self.processor.tokenizer.eos_token_id).nonzero()
         return tokens_T[: int(ends[0]) + 1] if len(ends) else tokens_T
 
-    def _text_embeds(
-        self, inputs: dict[str, Tensor], answers: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """The last layer's states, after its norm, where each answer token was predicted."""
+    def _generate(
+        self, inputs: dict[str, Tensor], temperature: float
+    ) -> tuple[list[Tensor], Tensor]:
+        """The tokens of each answer, and the states (B, T, D) that predicted them."""
+        sampling = {"temperature": temperature} if temperature else {}
+        out = self.model.generate(
+            **inputs,
+            max_new_tokens=MAX_TOKENS,
+            do_sample=bool(temperature),
+            return_dict_in_generate=True,
+            output_hidden_states=True,
+            **sampling,
+        )
+        new = out.sequences[:, inputs["input_ids"].shape[1] :]
+        states = torch.stack([step[-1][:, -1] for step in out.hidden_states], 1)
+        return [self._until_end(row) for row in new], states
+
+    def _states(self, inputs: dict[str, Tensor], answers: list[Tensor]) -> Tensor:
+        """The last layer's states (B, T, D), after its norm, where each token of the given answers
+        is predicted."""
         ids, attention = inputs["input_ids"], inputs["attention_mask"]
         longest = max(len(answer) for answer in answers)
-        pad = self.processor.tokenizer.pad_token_id
-        answer_ids = ids.new_full((len(answers), longest), pad)
-        mask = torch.zeros(len(answers), MAX_TOKENS, dtype=torch.bool, device=ids.device)
+        answer_ids = ids.new_full((len(answers), longest), self.processor.tokenizer.pad_token_id)
+        kept = attention.new_zeros(answer_ids.shape)
         for row, answer in enumerate(answers):
             answer_ids[row, : len(answer)] = answer
-            mask[row, : len(answer)] = True
-        attention = torch.cat((attention, mask[:, :longest].to(attention)), 1)
-        out = self.model(
+            kept[row, : len(answer)] = 1
+        attention = torch.cat((attention, kept), 1)
+        out = self.model.base_model(
             input_ids=torch.cat((ids, answer_ids), 1),
             attention_mask=attention,
             position_ids=(attention.cumsum(1) - 1).clamp(min=0),
             pixel_values=inputs["pixel_values"],
-            output_hidden_states=True,
         )
         start = ids.shape[1] - 1  # the prompt's last token predicts the first of the answer
-        states = out.hidden_states[-1][:, start : start + longest]
-        text_embeds = states.new_zeros(len(answers), MAX_TOKENS, states.shape[-1])
-        text_embeds[:, :longest] = states * mask[:, :longest, None]
-        return text_embeds, mask
+        return out.last_hidden_state[:, start : start + longest]

@@ -1,11 +1,12 @@
 """What the generator learns from, worked out once: latents, tokens and the enhancer's embeddings.
 
-With `mirror`, every pair is kept twice: row 2i is pair i, row 2i + 1 its mirror image.
+They are kept in parts, so that a stopped run goes on. With `mirror`, every pair is kept twice: row
+2i is pair i, row 2i + 1 its mirror image.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,14 @@ from torch import Tensor
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
-from egoframe.enhancer.tuning import described
-from egoframe.generator.frames import load_frames, to_signed
+from egoframe.generator.pipeline import to_tensor
 from egoframe.generator.tokenizer import LENGTH
 
 if TYPE_CHECKING:
     import datasets
 
-BATCH = 32
+PART = 32  # pairs that are worked out together
+PARTS_IN_FILE = 16
 
 
 @dataclass(frozen=True)
@@ -39,65 +40,70 @@ class Features:
     text_embeds: Tensor  # float16 (N, 77, D)
 
 
-def load_features(
-    path: Path,
-    dataset: datasets.Dataset,
-    name: Path,
-    vae: Any,
-    tokenizer: Any,
-    enhancer: Enhancer,
-    mirror: bool,
-) -> Features:
-    """Read the features from `path`, or work them out and keep them there."""
-    if not path.exists():
-        texts = described(dataset, name)
-        found = _latents(dataset, vae, mirror)
-        found["tokens"] = _tokens(tokenizer, _versions(texts, mirror))
-        found["label_tokens"] = _tokens(tokenizer, _versions(list(dataset["action"]), mirror))
-        found |= _embeddings(dataset, texts, enhancer, mirror)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".writing")
-        save_file(found, temporary)
-        temporary.rename(path)
-    return Features(**load_file(path))
+@dataclass(frozen=True)
+class FeatureMaker:
+    """The models that features come from.
+
+    Arguments:
+        written_by: "dataset" takes its descriptions; "enhancer" lets the enhancer write its own, as
+            LEGO does, so that the generator learns from what it will be given.
+    """
+
+    vae: Any
+    tokenizer: Any
+    enhancer: Enhancer
+    mirror: bool
+    written_by: str
+
+    @torch.no_grad()
+    def __call__(self, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
+        """The features of some pairs, given as columns of a dataset."""
+        inputs, actions = (
+            self._versions([frame.convert("RGB") for frame in pairs[name]], _flipped)
+            for name in ("input_frame", "action_frame")
+        )
+        labels = self._versions(pairs["action"], str)
+        texts = None
+        if self.written_by == "dataset":
+            texts = self._versions(pairs["description"], mirrored)
+        with torch.autocast("cpu", torch.bfloat16):
+            out = self.enhancer(inputs, labels, texts)
+        return {
+            "input_latents": self.vae.encode(to_tensor(inputs)).half(),
+            "action_latents": self.vae.encode(to_tensor(actions)).half(),
+            "tokens": self._tokens(out.descriptions),
+            "label_tokens": self._tokens(labels),
+            "image_embeds": out.image_embeds.half().clone(),
+            "text_embeds": out.text_embeds.half().clone(),
+        }
+
+    def _versions(self, values: list[Any], mirror: Any) -> list[Any]:
+        """Values, each followed by that of the mirror image."""
+        return [v for value in values for v in (value, mirror(value))] if self.mirror else values
+
+    def _tokens(self, texts: list[str]) -> Tensor:
+        settings = {"padding": "max_length", "truncation": True, "max_length": LENGTH}
+        return self.tokenizer(texts, return_tensors="pt", **settings).input_ids
 
 
-def _versions(texts: list[str], mirror: bool) -> list[str]:
-    """Texts, each followed by that of the mirror image."""
-    return [v for text in texts for v in (text, mirrored(text))] if mirror else texts
+def load_features(folder: Path, dataset: datasets.Dataset, make: FeatureMaker) -> Features:
+    """Read the features of a dataset from `folder`, where they are kept; make those that lack."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = PART * PARTS_IN_FILE
+    found = []
+    for start in track(range(0, len(dataset), rows), "features"):
+        path = folder / f"{start // rows:05d}.safetensors"
+        if not path.exists():
+            stop = min(start + rows, len(dataset))
+            parts = [make(dataset[k : min(k + PART, stop)]) for k in range(start, stop, PART)]
+            joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+            temporary = path.with_suffix(".writing")
+            save_file(joined, temporary)
+            temporary.rename(path)
+        found.append(load_file(path))
+    names = [field.name for field in fields(Features)]
+    return Features(**{name: torch.cat([part[name] for part in found]) for name in names})
 
 
-@torch.no_grad()
-def _latents(dataset: datasets.Dataset, vae: Any, mirror: bool) -> dict[str, Tensor]:
-    parts = []
-    for part in track(load_frames(dataset).split(BATCH), "latents"):
-        rows = torch.stack((part, part.flip(-1)), 1).flatten(0, 1) if mirror else part
-        parts.append(vae.encode(to_signed(rows.flatten(0, 1))).unflatten(0, (-1, 2)).half())
-    latents = torch.cat(parts)
-    return {
-        "input_latents": latents[:, 0].contiguous(),
-        "action_latents": latents[:, 1].contiguous(),
-    }
-
-
-def _tokens(tokenizer: Any, texts: list[str]) -> Tensor:
-    settings = {"padding": "max_length", "truncation": True, "max_length": LENGTH}
-    return tokenizer(texts, return_tensors="pt", **settings).input_ids
-
-
-def _embeddings(
-    dataset: datasets.Dataset, texts: list[str], enhancer: Enhancer, mirror: bool
-) -> dict[str, Tensor]:
-    actions = list(dataset["action"])
-    image_parts, text_parts = [], []
-    for start in track(range(0, len(texts), BATCH), "enhancer"):
-        part = range(start, min(start + BATCH, len(texts)))
-        photos = [dataset[k]["input_frame"].convert("RGB") for k in part]
-        asked = [actions[k] for k in part]
-        if mirror:
-            photos = [v for p in photos for v in (p, p.transpose(Image.Transpose.FLIP_LEFT_RIGHT))]
-            asked = [action for action in asked for _ in range(2)]
-        out = enhancer(photos, asked, _versions([texts[k] for k in part], mirror))
-        image_parts.append(out.image_embeds.half().clone())
-        text_parts.append(out.text_embeds.half().clone())
-    return {"image_embeds": torch.cat(image_parts), "text_embeds": torch.cat(text_parts)}
+def _flipped(picture: Image.Image) -> Image.Image:
+    return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)

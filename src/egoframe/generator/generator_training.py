@@ -1,7 +1,9 @@
 """Trains U-Net, text encoder and conditioner together, by flow matching.
 
-Flow matching (Lipman et al., 2023) on a straight path: x_t = (1 − t) x + t ε, and the network
-predicts ε − x. What is diffused is the action frame's latent, or its change from the input's.
+Flow matching (Lipman et al., 2023) on a straight path: x_t = (1 − t) x + t ε. The network predicts
+x itself, and the loss is that of the velocity ε − x which follows from it (Li & He, 2025): most of
+a frame does not change, and a network that says so need only be silent there. What is diffused is
+the action frame's latent, or its change from the input's.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from egoframe.enhancer.tuning import described
 from egoframe.generator import familiarity
 from egoframe.generator.autoencoder import InputAwareAutoencoder
 from egoframe.generator.conditioner import Conditioner
-from egoframe.generator.features import load_features
+from egoframe.generator.features import FeatureMaker, load_features
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.tokenizer import LENGTH, new_tokenizer
 from egoframe.pairs import open_pairs
 from egoframe.training import LoopConfig, fit
+
+SMALLEST_T = 0.1  # below it the weight of an error grows no more
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,9 @@ class NetworkConfig:
 
     unet_channels: tuple[int, ...] = (64, 128, 256)  # at the latent's size, a half, a quarter
     layers_per_block: int = 1
-    heads: int = 8
+    heads: int = 4
     context_dim: int = 192  # width of text encoder and context
-    text_layers: int = 3
+    text_layers: int = 2
     use_image_embeds: bool = True
     use_text_embeds: bool = True
 
@@ -51,6 +55,7 @@ class GeneratorConfig:
     out: Path
     predict: Literal["latent", "change"] = "change"
     text: Literal["description", "label"] = "description"
+    written_by: Literal["dataset", "enhancer"] = "enhancer"  # whose descriptions are learnt from
     label_share: float = 0.1  # of the samples that get the bare action for a description
     mirror: bool = True  # learn from mirror images too, with left and right swapped in the words
     drop_text: float = 0.05  # LEGO: text alone, image alone, both
@@ -69,10 +74,8 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     enhancer = Enhancer.from_pretrained(config.enhancer)
     texts = described(dataset, config.dataset)
     tokenizer = new_tokenizer([*texts, *map(mirrored, texts), *sorted(set(dataset["action"]))])
-    cache = config.out / "features.safetensors"
-    features = load_features(
-        cache, dataset, config.dataset, vae, tokenizer, enhancer, config.mirror
-    )
+    make = FeatureMaker(vae, tokenizer, enhancer, config.mirror, config.written_by)
+    features = load_features(config.out / "features", dataset, make)
     torch.manual_seed(config.loop.seed)
     networks = build_networks(config.network, features.input_latents.shape[1], enhancer, tokenizer)
     scale = change_scale(features) if config.predict == "change" else 1.0
@@ -114,7 +117,8 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         ).sample.float()
         changed = ((action - before).abs().mean(1, keepdim=True) / scale).clamp(max=1.0)
         weight = 1 + config.changed_weight * changed
-        return (weight * (out - (noise - clean)) ** 2).mean() / weight.mean()
+        velocity = 1 / t.clamp(min=SMALLEST_T) ** 2  # (ε − x) − (ε − x̂) = (x̂ − x) / t
+        return (weight * velocity * (out - clean) ** 2).mean() / weight.mean()
 
     networks.load_state_dict(fit(networks, loss, len(dataset), config.loop, config.out))
     networks.eval()
@@ -129,6 +133,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         processor=enhancer.processor,
         predict=config.predict,
         change_scale=scale,
+        prediction="sample",
         sample_size=8 * features.input_latents.shape[-1],
         steps=50,
         text_guidance=1.5,

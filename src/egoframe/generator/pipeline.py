@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,8 @@ class ActionFramePipeline(DiffusionPipeline):
             of the action alone.
         predict: what is diffused: the action frame's "latent", or its "change" from the input's.
         change_scale: deviation of that change, by which it is divided.
+        prediction: what the U-Net puts out: what the "scheduler" expects, or, for flow matching,
+            the clean "sample" itself, from which the velocity follows (Li & He, 2025).
         sample_size: side of the square whose area the model works at, in pixels.
         steps, text_guidance, image_guidance: defaults of a call.
     """
@@ -77,6 +79,7 @@ class ActionFramePipeline(DiffusionPipeline):
         processor: Any = None,
         predict: str = "latent",
         change_scale: float = 1.0,
+        prediction: str = "scheduler",
         sample_size: int = 256,
         steps: int = 100,
         text_guidance: float = 7.5,
@@ -96,6 +99,7 @@ class ActionFramePipeline(DiffusionPipeline):
         self.register_to_config(
             predict=predict,
             change_scale=change_scale,
+            prediction=prediction,
             sample_size=sample_size,
             steps=steps,
             text_guidance=text_guidance,
@@ -143,9 +147,7 @@ class ActionFramePipeline(DiffusionPipeline):
             group = [k for k, own in enumerate(sizes) if own == size]
             small = [images[k].convert("RGB").resize(size, Image.Resampling.BOX) for k in group]
             texts = None if given is None else [given[k] for k in group]
-            if texts is None and (not enhance or self.enhancer is None):
-                texts = [actions[k] for k in group]
-            enhanced = self._enhance(small, [actions[k] for k in group], texts)
+            enhanced = self._enhance(small, [actions[k] for k in group], texts, enhance)
             generators = [
                 _generator(seed, names[k], number) for k in group for number in range(num_images)
             ]
@@ -170,12 +172,20 @@ class ActionFramePipeline(DiffusionPipeline):
         )
 
     def _enhance(
-        self, images: list[Image.Image], actions: list[str], texts: list[str] | None
+        self,
+        images: list[Image.Image],
+        actions: list[str],
+        texts: list[str] | None,
+        enhance: bool,
     ) -> Enhancement:
         if self.enhancer is None:
             nothing = torch.zeros(len(images), 0, 1)
             return Enhancement(texts or actions, nothing, nothing, nothing[..., 0].bool())
-        return Enhancer(self.enhancer, self.processor)(images, actions, texts)
+        enhancer = Enhancer(self.enhancer, self.processor)
+        if texts is not None or enhance:
+            return enhancer(images, actions, texts)
+        bare = enhancer(images, actions, actions)  # seen, but nothing said: as in training
+        return replace(bare, text_embeds=torch.zeros_like(bare.text_embeds))
 
     def _draw(
         self,
@@ -221,6 +231,8 @@ class ActionFramePipeline(DiffusionPipeline):
             noisy = torch.cat((scaled.repeat(len(branches), 1, 1, 1), condition), 1)
             out = self.unet(noisy, t, encoder_hidden_states=context, return_dict=False)[0]
             guided = torch.einsum("g,gbchw->bchw", weights, out.unflatten(0, (len(branches), -1)))
+            if self.config.prediction == "sample":  # x_t = (1 − σ) x + σ ε; velocity is ε − x
+                guided = (latents_BCHW - guided) / self.scheduler.sigmas[step]
             latents_BCHW = self.scheduler.step(guided, t, latents_BCHW, return_dict=False, **extra)[
                 0
             ]
