@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
 from egoframe.enhancer.model import Enhancer
-from egoframe.kitchen.facts import Fact, check
+from egoframe.evaluation.descriptions import score_descriptions
 from egoframe.pairs import open_pairs
 
 
@@ -51,7 +50,10 @@ def main() -> None:
         "enhancer": describe(photos),
         "enhancer, wrong photo": describe(photos[1:] + photos[:1]),
     }
-    report = {name: measure(texts, records) for name, texts in rows.items()}
+    report = {
+        name: {kind: s.accuracy for kind, s in score_descriptions(texts, records).items()}
+        for name, texts in rows.items()
+    }
     kinds = sorted({kind for row in report.values() for kind in row})
     print("".join([f"{'':24}", *(f"{kind:>12}" for kind in kinds)]))
     for name, row in report.items():
@@ -62,16 +64,6 @@ def main() -> None:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         told = {"pairs": len(pairs), "seed": arguments.seed, "accuracy": report}
         arguments.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-
-
-def measure(texts: list[str], records: list[dict]) -> dict[str, float]:  # type: ignore[type-arg]
-    """The share of facts that are right, by kind and in all."""
-    found: dict[str, list[Fact]] = defaultdict(list)
-    for text, record in zip(texts, records, strict=True):
-        for fact in check(text, record):
-            found[fact.kind].append(fact)
-            found["all"].append(fact)
-    return {kind: float(np.mean([f.right for f in facts])) for kind, facts in found.items()}
 
 
 if __name__ == "__main__":

@@ -1,55 +1,14 @@
-import io
 from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from egoframe.enhancer.model import Enhancer
-from egoframe.enhancer.tuning import EnhancerConfig, train_enhancer
+from egoframe.enhancer.small import new_processor
+from egoframe.enhancer.tuning import EnhancerConfig, token_weights, train_enhancer
 from egoframe.errors import UserError
-from egoframe.pairs import ActionPair, write_pairs
 from egoframe.training import LoopConfig
-
-COLORS = ("red", "blue")
-
-
-def photo(color: str) -> Image.Image:
-    return Image.new("RGB", (64, 64), color)
-
-
-def write_dataset(folder: Path, described: bool = True) -> Path:
-    """Pairs of which the picture alone tells the colour of the mug that is taken."""
-    pairs = []
-    for number in range(40):
-        color = COLORS[number % 2]
-        file = io.BytesIO()
-        photo(color).save(file, "PNG")
-        pairs.append(
-            ActionPair(
-                pair_id=str(number),
-                source="test",
-                split="train",
-                video_id="v",
-                narration="take mug",
-                action="take mug",
-                verb="take",
-                noun="mug",
-                description=f"The person takes the {color} mug." if described else None,
-                description_source=None,
-                input_frame=file.getvalue(),
-                action_frame=file.getvalue(),
-                input_time=0.0,
-                action_time=1.0,
-                input_boxes=[],
-                action_boxes=[],
-                similarity=0.9,
-                sharpness=1.0,
-                camera_motion=0.0,
-            )
-        )
-    write_pairs(folder, pairs)
-    return folder
+from tests.little_dataset import COLORS, photo, write_dataset
 
 
 def config(folder: Path, steps: int) -> EnhancerConfig:
@@ -82,3 +41,12 @@ def test_missing_descriptions_are_named(tmp_path):
     write_dataset(tmp_path / "pairs", described=False)
     with pytest.raises(UserError, match="40 of 40 pairs have no description"):
         train_enhancer(config(tmp_path, steps=1))
+
+
+def test_only_the_emphasised_words_weigh_more():
+    processor = new_processor(["The left hand holds the red mug."] * 9, vocab_size=330)
+    weights = token_weights(processor.tokenizer, ("left", "red"), 3.0)
+    ids = processor.tokenizer(" The left hand holds the red mug.")["input_ids"]
+    heavy = processor.tokenizer.decode([i for i in ids if weights[i] == 3.0])
+    assert heavy.split() == ["left", "red"]
+    assert set(weights.tolist()) == {1.0, 3.0}

@@ -1,14 +1,19 @@
 """What the generator learns from, worked out once: latents, tokens and the enhancer's embeddings.
 
-They are kept in parts, so that a stopped run goes on. With `mirror`, every pair is kept twice: row
-2i is pair i, row 2i + 1 its mirror image.
+They are kept in parts, made on all cores, so that a stopped run goes on. With `mirror`, every pair
+is kept twice: row 2i is pair i, row 2i + 1 its mirror image.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from PIL import Image
@@ -18,14 +23,13 @@ from torch import Tensor
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
+from egoframe.generator.autoencoder import InputAwareAutoencoder
 from egoframe.generator.pipeline import to_tensor
 from egoframe.generator.tokenizer import LENGTH
+from egoframe.pairs import open_pairs
 
-if TYPE_CHECKING:
-    import datasets
-
-PART = 32  # pairs that are worked out together
-PARTS_IN_FILE = 16
+BATCH = 32  # pairs
+PART = 16 * BATCH  # pairs in a file
 
 
 @dataclass(frozen=True)
@@ -41,68 +45,85 @@ class Features:
 
 
 @dataclass(frozen=True)
-class FeatureMaker:
-    """The models that features come from.
+class Recipe:
+    """What features are made of.
 
     Arguments:
+        dataset, vae, enhancer: folders.
+        tokenizer: of the text encoder.
+        mirror: make those of the mirror images too.
         written_by: "dataset" takes its descriptions; "enhancer" lets the enhancer write its own, as
             LEGO does, so that the generator learns from what it will be given.
     """
 
-    vae: Any
+    dataset: Path
+    vae: Path
+    enhancer: Path
     tokenizer: Any
-    enhancer: Enhancer
     mirror: bool
     written_by: str
 
-    @torch.no_grad()
-    def __call__(self, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
-        """The features of some pairs, given as columns of a dataset."""
-        inputs, actions = (
-            self._versions([frame.convert("RGB") for frame in pairs[name]], _flipped)
-            for name in ("input_frame", "action_frame")
-        )
-        labels = self._versions(pairs["action"], str)
-        texts = None
-        if self.written_by == "dataset":
-            texts = self._versions(pairs["description"], mirrored)
-        with torch.autocast("cpu", torch.bfloat16):
-            out = self.enhancer(inputs, labels, texts)
-        return {
-            "input_latents": self.vae.encode(to_tensor(inputs)).half(),
-            "action_latents": self.vae.encode(to_tensor(actions)).half(),
-            "tokens": self._tokens(out.descriptions),
-            "label_tokens": self._tokens(labels),
-            "image_embeds": out.image_embeds.half().clone(),
-            "text_embeds": out.text_embeds.half().clone(),
-        }
 
-    def _versions(self, values: list[Any], mirror: Any) -> list[Any]:
-        """Values, each followed by that of the mirror image."""
-        return [v for value in values for v in (value, mirror(value))] if self.mirror else values
-
-    def _tokens(self, texts: list[str]) -> Tensor:
-        settings = {"padding": "max_length", "truncation": True, "max_length": LENGTH}
-        return self.tokenizer(texts, return_tensors="pt", **settings).input_ids
-
-
-def load_features(folder: Path, dataset: datasets.Dataset, make: FeatureMaker) -> Features:
-    """Read the features of a dataset from `folder`, where they are kept; make those that lack."""
+def load_features(folder: Path, recipe: Recipe) -> Features:
+    """Read the features of a training split from `folder`, once those that lack are made there."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = PART * PARTS_IN_FILE
-    found = []
-    for start in track(range(0, len(dataset), rows), "features"):
-        path = folder / f"{start // rows:05d}.safetensors"
-        if not path.exists():
-            stop = min(start + rows, len(dataset))
-            parts = [make(dataset[k : min(k + PART, stop)]) for k in range(start, stop, PART)]
-            joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-            temporary = path.with_suffix(".writing")
-            save_file(joined, temporary)
-            temporary.rename(path)
-        found.append(load_file(path))
+    count = len(open_pairs(recipe.dataset, "train"))
+    paths = {start: folder / f"{start // PART:05d}.safetensors" for start in range(0, count, PART)}
+    todo = [start for start, path in paths.items() if not path.exists()]
+    if todo:
+        context = multiprocessing.get_context("spawn")
+        workers = min(os.cpu_count() or 1, len(todo))
+        with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+            running = [pool.submit(_make_part, recipe, start, paths[start]) for start in todo]
+            for future in track(running, "features"):
+                future.result()
+    parts = [load_file(path) for path in paths.values()]
     names = [field.name for field in fields(Features)]
-    return Features(**{name: torch.cat([part[name] for part in found]) for name in names})
+    return Features(**{name: torch.cat([part[name] for part in parts]) for name in names})
+
+
+def _make_part(recipe: Recipe, start: int, path: Path) -> None:
+    dataset = open_pairs(recipe.dataset, "train")
+    stop = min(start + PART, len(dataset))
+    batches = [_make(recipe, dataset[k : min(k + BATCH, stop)]) for k in range(start, stop, BATCH)]
+    temporary = path.with_suffix(".writing")
+    joined = {key: torch.cat([b[key] for b in batches]).contiguous() for key in batches[0]}
+    save_file(joined, temporary)
+    temporary.rename(path)
+
+
+@torch.inference_mode()
+def _make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
+    """The features of some pairs, given as columns of a dataset."""
+    vae, enhancer = _models(recipe.vae, recipe.enhancer)
+
+    def versions(values: list[Any], mirror: Callable[[Any], Any]) -> list[Any]:
+        return [v for value in values for v in (value, mirror(value))] if recipe.mirror else values
+
+    def tokens(texts: list[str]) -> Tensor:
+        settings = {"padding": "max_length", "truncation": True, "max_length": LENGTH}
+        return recipe.tokenizer(texts, return_tensors="pt", **settings).input_ids
+
+    inputs, actions = (
+        versions([frame.convert("RGB") for frame in pairs[name]], _flipped)
+        for name in ("input_frame", "action_frame")
+    )
+    labels = versions(pairs["action"], str)
+    given = versions(pairs["description"], mirrored) if recipe.written_by == "dataset" else None
+    out = enhancer(inputs, labels, given)
+    return {
+        "input_latents": vae.encode(to_tensor(inputs)).half(),
+        "action_latents": vae.encode(to_tensor(actions)).half(),
+        "tokens": tokens(out.descriptions),
+        "label_tokens": tokens(labels),
+        "image_embeds": out.image_embeds.half(),
+        "text_embeds": out.text_embeds.half(),
+    }
+
+
+@lru_cache(maxsize=1)
+def _models(vae: Path, enhancer: Path) -> tuple[Any, Enhancer]:
+    return InputAwareAutoencoder.from_pretrained(vae).eval(), Enhancer.from_pretrained(enhancer)
 
 
 def _flipped(picture: Image.Image) -> Image.Image:

@@ -23,13 +23,13 @@ from egoframe.enhancer.tuning import described
 from egoframe.generator import familiarity
 from egoframe.generator.autoencoder import InputAwareAutoencoder
 from egoframe.generator.conditioner import Conditioner
-from egoframe.generator.features import FeatureMaker, load_features
+from egoframe.generator.features import Recipe, load_features
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.tokenizer import LENGTH, new_tokenizer
 from egoframe.pairs import open_pairs
 from egoframe.training import LoopConfig, fit
 
-SMALLEST_T = 0.1  # below it the weight of an error grows no more
+SMALLEST_T = 0.25  # below it the weight of an error grows no more
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class GeneratorConfig:
     drop_image: float = 0.05
     drop_both: float = 0.05
     changed_weight: float = 3.0  # more weight on latents that change
-    time_shift: float = 0.0  # mean of the logit of t: above 0 learns more from strong noise
+    time_shift: float = 0.5  # mean of the logit of t: above 0 learns more from strong noise
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
 
@@ -74,8 +74,10 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     enhancer = Enhancer.from_pretrained(config.enhancer)
     texts = described(dataset, config.dataset)
     tokenizer = new_tokenizer([*texts, *map(mirrored, texts), *sorted(set(dataset["action"]))])
-    make = FeatureMaker(vae, tokenizer, enhancer, config.mirror, config.written_by)
-    features = load_features(config.out / "features", dataset, make)
+    recipe = Recipe(
+        config.dataset, config.vae, config.enhancer, tokenizer, config.mirror, config.written_by
+    )
+    features = load_features(config.out / "features", recipe)
     torch.manual_seed(config.loop.seed)
     networks = build_networks(config.network, features.input_latents.shape[1], enhancer, tokenizer)
     scale = change_scale(features) if config.predict == "change" else 1.0
@@ -139,7 +141,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         text_guidance=1.5,
         image_guidance=1.0,
     )
-    pipeline.save_pretrained(config.out / "pipeline")
+    pipeline.to(torch.float16).save_pretrained(config.out / "pipeline")
     some = range(0, len(dataset), max(1, len(dataset) // 1000))
     seen = familiarity.fit([dataset[k]["input_frame"] for k in some])
     familiarity.save(seen, config.out / "pipeline")
