@@ -5,7 +5,13 @@ import torch
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.small import new_processor
-from egoframe.enhancer.tuning import EnhancerConfig, token_weights, train_enhancer
+from egoframe.enhancer.tuning import (
+    IGNORED,
+    EnhancerConfig,
+    label_tokens,
+    token_weights,
+    train_enhancer,
+)
 from egoframe.errors import UserError
 from egoframe.training import LoopConfig
 from tests.little_dataset import COLORS, photo, write_dataset
@@ -50,3 +56,26 @@ def test_only_the_emphasised_words_weigh_more():
     heavy = processor.tokenizer.decode([i for i in ids if weights[i] == 3.0])
     assert heavy.split() == ["left", "red"]
     assert set(weights.tolist()) == {1.0, 3.0}
+
+
+def test_image_tokens_take_the_label_of_the_smallest_box_around_them():
+    processor = new_processor(["left right hand red mug blue plate"] * 9, vocab_size=330)
+    boxes = [
+        {"label": "red mug", "x0": 0.0, "y0": 0.0, "x1": 0.2, "y1": 0.2},
+        {"label": "blue plate", "x0": 0.0, "y0": 0.0, "x1": 0.5, "y1": 0.5},
+        {"label": "left hand", "x0": 0.80, "y0": 0.80, "x1": 0.82, "y1": 0.82},  # in no middle
+    ]
+
+    def words(flip: bool) -> list[list[str]]:
+        grid = label_tokens(processor.tokenizer, boxes, flip).reshape(8, 8, 2)
+        decode = processor.tokenizer.decode
+        return [["" if i == IGNORED else decode(i).strip() for i in row[:, 0]] for row in grid]
+
+    there = words(False)
+    assert there[0] == ["red", "red", "blue", "blue", "", "", "", ""]
+    assert there[3] == ["blue"] * 4 + [""] * 4
+    assert there[4] == [""] * 8
+    assert there[6] == [""] * 6 + ["left", ""]
+    mirror = words(True)
+    assert mirror[0] == there[0][::-1]
+    assert mirror[6] == ["", "right"] + [""] * 6

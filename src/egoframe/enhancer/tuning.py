@@ -1,7 +1,10 @@
 """Visual instruction tuning of the small enhancer: the loss counts the answer alone.
 
 A sentence has few words that only the picture tells, such as which hand and what colour, among
-many that any answer to the question has. `emphasis` makes those few weigh more.
+many that any answer to the question has. `emphasis` makes those few weigh more. A vision tower that
+starts from nothing still learns too slowly from them, so it is also taught to ground words: where
+the dataset has boxes, the language model's own head must read a box's label off the image tokens
+inside it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import cross_entropy, interpolate, rms_norm
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored, prompt
@@ -39,6 +42,7 @@ class EnhancerConfig:
     shift: int = 4  # pixels; pictures are moved by up to this much while training
     emphasised: tuple[str, ...] = ()  # words that tell what only the picture shows
     emphasis: float = 4.0  # weight of their tokens in the loss; that of others is 1
+    grounding: float = 0.5  # weight of reading the labels of boxes off the image tokens
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
@@ -65,6 +69,10 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
     normalise = _Normalise(processor)
     device = config.loop.device
     weights = token_weights(processor.tokenizer, config.emphasised, config.emphasis).to(device)
+    grounded = [
+        [label_tokens(processor.tokenizer, boxes, flip) for boxes in dataset["input_boxes"]]
+        for flip in (False, True)
+    ]
 
     def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
         flipped = torch.rand(len(indices), generator=generator) < 0.5
@@ -74,16 +82,27 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
         pictures = pictures.roll(shift, (-2, -1))
         rows = [tokens[int(f)][int(i)] for f, i in zip(flipped, indices, strict=True)]
         ids, labels = (x.to(device) for x in pad(rows, processor.tokenizer.pad_token_id))
-        hidden = model.model(
+        seen = model.model(
             input_ids=ids,
             attention_mask=(ids != processor.tokenizer.pad_token_id).long(),
             pixel_values=normalise(pictures).to(device),
-        ).last_hidden_state
+        )
         targets = labels[:, 1:]
         answered = targets != IGNORED
-        logits, wanted = model.lm_head(hidden[:, :-1][answered]).float(), targets[answered]
+        hidden = seen.last_hidden_state[:, :-1][answered]
+        logits, wanted = model.lm_head(hidden).float(), targets[answered]
         weight = weights[wanted]
-        return (weight * cross_entropy(logits, wanted, reduction="none")).sum() / weight.sum()
+        said = (weight * cross_entropy(logits, wanted, reduction="none")).sum() / weight.sum()
+
+        words = torch.stack(
+            [grounded[int(f)][int(i)] for f, i in zip(flipped, indices, strict=True)]
+        )
+        words = words.to(device).flatten(0, 1)
+        inside = words[:, 0] != IGNORED
+        tokens_D = seen.image_hidden_states.flatten(0, -2)[inside]
+        read = model.lm_head(rms_norm(tokens_D, tokens_D.shape[-1:])).float()
+        shown = [cross_entropy(read, words[inside, k], ignore_index=IGNORED) for k in range(2)]
+        return said + config.grounding * torch.stack(shown).nan_to_num().sum()
 
     model.load_state_dict(fit(model, loss, len(dataset), config.loop, config.out))
     enhancer = Enhancer(model, processor)
@@ -122,6 +141,25 @@ def token_weights(tokenizer: Any, words: tuple[str, ...], emphasis: float) -> Te
     for word in words:
         weights[tokenizer(f" {word}", add_special_tokens=False)["input_ids"]] = emphasis
     return weights
+
+
+def label_tokens(tokenizer: Any, boxes: list[dict[str, Any]], flip: bool) -> Tensor:
+    """The first and the last word (P, 2) of the label of the smallest box that each image token
+    lies in, as token ids; IGNORED where there is none. With `flip`, of the mirror image.
+    """
+    side = IMAGE_SIZE // PATCH
+    middles = (torch.arange(side) + 0.5) / side
+    found = torch.full((side, side, 2), IGNORED)
+    for box in sorted(boxes, key=lambda b: (b["x0"] - b["x1"]) * (b["y1"] - b["y0"])):
+        rows, columns = (
+            (middles > box[low]) & (middles < box[high])
+            | (torch.arange(side) == int(side * (box[low] + box[high]) / 2))
+            for low, high in (("y0", "y1"), ("x0", "x1"))
+        )
+        words = (mirrored(box["label"]) if flip else box["label"]).split()
+        ids = [tokenizer(f" {words[k]}", add_special_tokens=False)["input_ids"][0] for k in (0, -1)]
+        found[rows[:, None] & columns] = torch.tensor(ids)
+    return (found.flip(1) if flip else found).flatten(0, 1)
 
 
 def pad(rows: list[tuple[list[int], int]], pad_id: int) -> tuple[Tensor, Tensor]:

@@ -105,7 +105,7 @@ class EpicSource:
             if told
             else {},
             boxes={
-                key: [Box(b["label"], b["x0"], b["y0"], b["x1"], b["y1"]) for b in frame["boxes"]]
+                key: [Box(_called(b), b["x0"], b["y0"], b["x1"], b["y1"]) for b in frame["boxes"]]
                 for key, frame in told.get("frames", {}).items()
                 if frame
             },
@@ -159,3 +159,8 @@ def _read_table(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]
             yield from reader
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
+
+
+def _called(box: dict[str, Any]) -> str:
+    """What a box shows, in words: "red mug", "left hand"."""
+    return f"{box['color']} {box['noun']}" if "noun" in box else box["label"]
