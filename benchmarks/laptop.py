@@ -1,6 +1,6 @@
 """What somebody with a laptop waits for: the help, a first picture, a picture from a warm model.
 
-Also the peak memory of the process, whether two runs with one seed give identical bytes, and how far
+Also the peak memory, whether two runs with one seed give identical bytes, and how far
 eight pictures drawn together are from the same eight drawn alone.
 
     python benchmarks/laptop.py examples/kitchen.png "open the microwave"
