@@ -75,9 +75,8 @@ def fit(
     model.to(device)
     parameters = dict(model.named_parameters())
     trained = {name: p for name, p in parameters.items() if p.requires_grad}
-    optimiser = torch.optim.AdamW(
-        _decay_groups(trained, config.weight_decay), lr=config.lr, betas=(0.9, config.beta2)
-    )
+    groups = _decay_groups(trained, config.weight_decay)
+    optimiser = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, config.beta2), fused=True)
     ema = {name: value.detach().clone() for name, value in model.state_dict().items()}
     start = _restore(out, model, ema, optimiser, trained)
     model.train()

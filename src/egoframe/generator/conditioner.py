@@ -22,7 +22,7 @@ class Conditioner(ModelMixin, ConfigMixin):
         image_embed_dim: width of the enhancer's image embeddings (5120 in the paper).
         text_embed_dim: width of the enhancer's text embeddings (5120 in the paper).
         text_length: tokens that text embeddings are padded to with zeros (77).
-        num_heads, feed_forward_dim: of the two layers that mix the text embeddings.
+        num_heads, feed_forward_dim, dropout: of the two layers that mix the text embeddings.
         use_image_embeds, use_text_embeds: the paper's ablation; what is not used is left out.
     """
 
@@ -35,6 +35,7 @@ class Conditioner(ModelMixin, ConfigMixin):
         text_length: int = 77,
         num_heads: int = 8,
         feed_forward_dim: int = 2048,
+        dropout: float = 0.1,
         use_image_embeds: bool = True,
         use_text_embeds: bool = True,
     ) -> None:
@@ -43,7 +44,7 @@ class Conditioner(ModelMixin, ConfigMixin):
         self.projection_img = nn.Linear(image_embed_dim, context_dim) if use_image_embeds else None
         self.projection_txt = nn.Linear(text_embed_dim, context_dim) if use_text_embeds else None
         layer = nn.TransformerEncoderLayer(
-            context_dim, num_heads, feed_forward_dim, norm_first=True, batch_first=True
+            context_dim, num_heads, feed_forward_dim, dropout, norm_first=True, batch_first=True
         )
         self.self_attn_mix = (
             nn.TransformerEncoder(layer, 2, enable_nested_tensor=False) if use_text_embeds else None

@@ -123,7 +123,8 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         return (weight * velocity * (out - clean) ** 2).mean() / weight.mean()
 
     networks.load_state_dict(fit(networks, loss, len(dataset), config.loop, config.out))
-    networks.eval()
+    for part in (networks.eval(), vae, enhancer.model):
+        part.half()  # as they are kept on disk
     pipeline = ActionFramePipeline(
         vae=vae,
         unet=networks["unet"],
@@ -141,7 +142,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         text_guidance=1.5,
         image_guidance=1.0,
     )
-    pipeline.to(torch.float16).save_pretrained(config.out / "pipeline")
+    pipeline.save_pretrained(config.out / "pipeline")
     some = range(0, len(dataset), max(1, len(dataset) // 1000))
     seen = familiarity.fit([dataset[k]["input_frame"] for k in some])
     familiarity.save(seen, config.out / "pipeline")
@@ -181,6 +182,7 @@ def build_networks(
         text_embed_dim=enhancer.text_embed_dim,
         num_heads=config.heads,
         feed_forward_dim=2 * config.context_dim,
+        dropout=0.0,  # an epoch or two of so many pairs leave nothing to overfit
         use_image_embeds=config.use_image_embeds,
         use_text_embeds=config.use_text_embeds,
     )
