@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from egoframe.errors import UserError
-from egoframe.training import LoopConfig, batch_indices, checkpoints, fit, load_ema
+from egoframe.training import Batch, LoopConfig, batch_indices, checkpoints, fit, load_ema
 
 CONFIG = LoopConfig(steps=30, batch_size=8, lr=1e-2, log_every=1, checkpoint_minutes=0)
 DATA = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
@@ -21,8 +21,9 @@ def run(out: Path, die_at: int | None = None, config: LoopConfig = CONFIG) -> di
     model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.BatchNorm1d(8), nn.Linear(8, 1))
     calls = 0
 
-    def loss(indices: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def loss(batch: Batch) -> torch.Tensor:
         nonlocal calls
+        indices, generator = batch.indices, batch.generator
         calls += 1
         if calls == die_at:
             raise Killed
@@ -74,7 +75,7 @@ def test_another_config_is_refused(tmp_path):
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     model = nn.Linear(1, 1)
 
-    def loss(indices, generator):
+    def loss(batch):
         return model(torch.ones(1, 1)).sum() / (0.0 if len(checkpoints(tmp_path)) == 2 else 1.0)
 
     with pytest.raises(UserError, match="step 2: the loss is"):

@@ -23,7 +23,14 @@ from torch import Tensor, nn
 
 from egoframe.errors import UserError
 
-LossFunction = Callable[[Tensor, torch.Generator], Tensor]
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step learns from; all on the CPU, so that the noise is the same on every device."""
+
+    indices: Tensor  # int64 (B,), into the data
+    generator: torch.Generator  # of all noise
+    progress: float  # of the run, 0 … 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class LoopConfig:
 
 def fit(
     model: nn.Module,
-    loss_function: LossFunction,
+    loss_function: Callable[[Batch], Tensor],
     size: int,
     config: LoopConfig,
     out: Path,
@@ -58,9 +65,7 @@ def fit(
 
     Arguments:
         model: every module that learns; trained in place, on the device of the config.
-        loss_function: (indices (B,) into the data, generator for all noise) → scalar loss. Both are
-            on the CPU, so that the noise is the same on every device.
-        size: number of samples; each epoch visits every one once.
+        loss_function: from a batch to its loss, a scalar.
         config: length and optimiser settings.
         out: folder of this run; holds `checkpoints/` and `log.jsonl`.
         sample: called with the step after each checkpoint, to draw pictures of the progress; the
@@ -91,7 +96,7 @@ def fit(
             generator = torch.Generator().manual_seed(_mix(config.seed + 1, step))
             indices = batch_indices(step, config.batch_size, size, config.seed)
             with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-                loss = loss_function(indices, generator)
+                loss = loss_function(Batch(indices, generator, step / config.steps))
             if not torch.isfinite(loss):
                 raise UserError(
                     f"step {step}: the loss is {loss.item()}; the last good checkpoint is kept in "

@@ -119,3 +119,23 @@ def test_models_that_are_none_are_named(tmp_path):
     (tmp_path / "model_index.json").write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match="cannot be opened"):
         egoframe.load(tmp_path)
+
+
+def test_the_action_is_named_before_its_description(pipe):
+    read = []
+    tokenize = pipe.tokenizer
+
+    def spy(texts, **settings):
+        read.append(texts)
+        return tokenize(texts, **settings)
+
+    named = ActionFramePipeline(**pipe.components, **{**_settings(pipe), "name_action": True})
+    named.tokenizer = spy
+    named(photo(), "cut bread", "the right hand cuts", steps=1)
+    named(photo(), "cut bread", enhance=False, steps=1)
+    assert [texts[0] for texts in read[::2]] == ["cut bread. the right hand cuts", "cut bread"]
+
+
+def _settings(pipe) -> dict:
+    names = ("predict", "change_scale", "prediction", "sample_size", "steps", "text_guidance")
+    return {name: pipe.config[name] for name in names}

@@ -23,7 +23,7 @@ from egoframe.enhancer.small import IMAGE_SIZE, PATCH, new_model, new_processor
 from egoframe.errors import UserError
 from egoframe.generator.frames import load_frames
 from egoframe.pairs import open_pairs
-from egoframe.training import LoopConfig, fit
+from egoframe.training import Batch, LoopConfig, fit
 
 if TYPE_CHECKING:
     import datasets
@@ -74,7 +74,8 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
         for flip in (False, True)
     ]
 
-    def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(batch: Batch) -> Tensor:
+        indices, generator = batch.indices, batch.generator
         flipped = torch.rand(len(indices), generator=generator) < 0.5
         pictures = pixels[indices].float()
         pictures = torch.where(flipped[:, None, None, None], pictures.flip(-1), pictures)

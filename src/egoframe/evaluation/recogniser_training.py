@@ -11,7 +11,7 @@ from torch import Tensor
 from egoframe.evaluation.recogniser import ActionRecogniser
 from egoframe.generator.frames import load_frames
 from egoframe.pairs import open_pairs
-from egoframe.training import LoopConfig, fit
+from egoframe.training import Batch, LoopConfig, fit
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ def train_recogniser(config: RecogniserConfig) -> float:
     torch.manual_seed(config.loop.seed)
     model = ActionRecogniser(actions)
 
-    def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(batch: Batch) -> Tensor:
+        indices, generator = batch.indices, batch.generator
         pairs = frames[indices].float() / 127.5 - 1
         flipped = torch.rand(len(indices), generator=generator) < 0.5
         pairs = torch.where(flipped[:, None, None, None, None], pairs.flip(-1), pairs)

@@ -11,7 +11,7 @@ from torch import Tensor
 from egoframe.generator.autoencoder import InputAwareAutoencoder, reconstruction_loss
 from egoframe.generator.frames import load_frames, to_signed
 from egoframe.pairs import open_pairs
-from egoframe.training import LoopConfig, fit
+from egoframe.training import Batch, LoopConfig, fit
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def train_autoencoder(config: AutoencoderConfig) -> InputAwareAutoencoder:
     model.to(memory_format=torch.channels_last)  # a sixth faster on a CPU
     device = config.loop.device
 
-    def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
+    def loss(batch: Batch) -> Tensor:
+        indices, generator = batch.indices, batch.generator
         pair = to_signed(frames[indices])
         flipped = torch.rand(len(indices), generator=generator) < 0.5
         pair = torch.where(flipped[:, None, None, None, None], pair.flip(-1), pair)

@@ -24,7 +24,7 @@ from torch import Tensor
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
 from egoframe.generator.autoencoder import InputAwareAutoencoder
-from egoframe.generator.pipeline import to_tensor
+from egoframe.generator.pipeline import named, to_tensor
 from egoframe.generator.tokenizer import LENGTH
 from egoframe.pairs import open_pairs
 
@@ -38,7 +38,7 @@ class Features:
 
     input_latents: Tensor  # float16 (N, C, H, W)
     action_latents: Tensor  # float16 (N, C, H, W)
-    tokens: Tensor  # int64 (N, 77), of the description
+    tokens: Tensor  # int64 (N, 77), of action and description
     label_tokens: Tensor  # int64 (N, 77), of the bare action
     image_embeds: Tensor  # float16 (N, I, D)
     text_embeds: Tensor  # float16 (N, 77, D)
@@ -114,7 +114,7 @@ def _make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
     return {
         "input_latents": vae.encode(to_tensor(inputs)).half(),
         "action_latents": vae.encode(to_tensor(actions)).half(),
-        "tokens": tokens(out.descriptions),
+        "tokens": tokens(list(map(named, labels, out.descriptions))),
         "label_tokens": tokens(labels),
         "image_embeds": out.image_embeds.half(),
         "text_embeds": out.text_embeds.half(),

@@ -4,6 +4,9 @@ Flow matching (Lipman et al., 2023) on a straight path: x_t = (1 − t) x + t ε
 x itself, and the loss is that of the velocity ε − x which follows from it (Li & He, 2025): most of
 a frame does not change, and a network that says so need only be silent there. What is diffused is
 the action frame's latent, or its change from the input's.
+
+How the action changes the frame is learnt where there is nothing but noise (t = 1), many times
+faster than from a mixture of all t; so the training begins there.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any, Literal
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
@@ -27,9 +30,9 @@ from egoframe.generator.features import Recipe, load_features
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.tokenizer import LENGTH, new_tokenizer
 from egoframe.pairs import open_pairs
-from egoframe.training import LoopConfig, fit
+from egoframe.training import Batch, LoopConfig, fit
 
-SMALLEST_T = 0.25  # below it the weight of an error grows no more
+SMALLEST_T = 0.5  # below it the weight of an error grows no more
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,15 @@ class GeneratorConfig:
     predict: Literal["latent", "change"] = "change"
     text: Literal["description", "label"] = "description"
     written_by: Literal["dataset", "enhancer"] = "enhancer"  # whose descriptions are learnt from
-    label_share: float = 0.1  # of the samples that get the bare action for a description
+    label_share: float = 0.2  # of the samples that get the bare action for a description
     mirror: bool = True  # learn from mirror images too, with left and right swapped in the words
     drop_text: float = 0.05  # LEGO: text alone, image alone, both
     drop_image: float = 0.05
     drop_both: float = 0.05
     changed_weight: float = 3.0  # more weight on latents that change
     time_shift: float = 0.5  # mean of the logit of t: above 0 learns more from strong noise
+    noise_only: float = 0.65  # share of the training, at its beginning, at t = 1
+    noise_only_after: float = 0.3  # and the share of samples at t = 1 after that
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
 
@@ -72,8 +77,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     dataset = open_pairs(config.dataset, "train")
     vae = InputAwareAutoencoder.from_pretrained(config.vae).eval()
     enhancer = Enhancer.from_pretrained(config.enhancer)
-    texts = described(dataset, config.dataset)
-    tokenizer = new_tokenizer([*texts, *map(mirrored, texts), *sorted(set(dataset["action"]))])
+    tokenizer = _tokenizer(config, dataset)
     recipe = Recipe(
         config.dataset, config.vae, config.enhancer, tokenizer, config.mirror, config.written_by
     )
@@ -84,17 +88,19 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     empty = tokenizer([""], padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
     device = config.loop.device
 
-    def loss(indices: Tensor, generator: torch.Generator) -> Tensor:
-        count = len(indices)
-        rows = indices
+    def loss(batch: Batch) -> Tensor:
+        rows, generator = batch.indices, batch.generator
+        count = len(rows)
         if config.mirror:
-            rows = 2 * indices + torch.randint(0, 2, (count,), generator=generator)
+            rows = 2 * rows + torch.randint(0, 2, (count,), generator=generator)
         before, action = (
             x[rows].float() for x in (features.input_latents, features.action_latents)
         )
         before, action = before.to(device), action.to(device)
         clean = (action - before) / scale if config.predict == "change" else action
         t = torch.sigmoid(config.time_shift + torch.randn(count, generator=generator))
+        share = 1.0 if batch.progress < config.noise_only else config.noise_only_after
+        t = torch.where(torch.rand(count, generator=generator) < share, 1.0, t)
         t = t.view(-1, 1, 1, 1).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
         noisy = (1 - t) * clean + t * noise
@@ -137,6 +143,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         predict=config.predict,
         change_scale=scale,
         prediction="sample",
+        name_action=True,
         sample_size=8 * features.input_latents.shape[-1],
         steps=50,
         text_guidance=1.5,
@@ -147,6 +154,18 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     seen = familiarity.fit([dataset[k]["input_frame"] for k in some])
     familiarity.save(seen, config.out / "pipeline")
     return pipeline
+
+
+def _tokenizer(config: GeneratorConfig, dataset: Any) -> Any:
+    """The run's own tokenizer, kept: training one again may number its tokens differently."""
+    folder = config.out / "tokenizer"
+    if not folder.exists():
+        texts = described(dataset, config.dataset)
+        words = [*texts, *map(mirrored, texts), *sorted(set(dataset["action"]))]
+        temporary = folder.with_suffix(".writing")
+        new_tokenizer(words).save_pretrained(temporary)
+        temporary.rename(folder)
+    return CLIPTokenizer.from_pretrained(folder)
 
 
 def build_networks(

@@ -50,6 +50,7 @@ class ActionFramePipeline(DiffusionPipeline):
         change_scale: deviation of that change, by which it is divided.
         prediction: what the U-Net puts out: what the "scheduler" expects, or, for flow matching,
             the clean "sample" itself, from which the velocity follows (Li & He, 2025).
+        name_action: put the action's own words before its description.
         sample_size: side of the square whose area the model works at, in pixels.
         steps, text_guidance, image_guidance: defaults of a call.
     """
@@ -80,6 +81,7 @@ class ActionFramePipeline(DiffusionPipeline):
         predict: str = "latent",
         change_scale: float = 1.0,
         prediction: str = "scheduler",
+        name_action: bool = False,
         sample_size: int = 256,
         steps: int = 100,
         text_guidance: float = 7.5,
@@ -100,6 +102,7 @@ class ActionFramePipeline(DiffusionPipeline):
             predict=predict,
             change_scale=change_scale,
             prediction=prediction,
+            name_action=name_action,
             sample_size=sample_size,
             steps=steps,
             text_guidance=text_guidance,
@@ -151,8 +154,12 @@ class ActionFramePipeline(DiffusionPipeline):
             generators = [
                 _generator(seed, names[k], number) for k in group for number in range(num_images)
             ]
+            words = enhanced.descriptions
+            if self.config.name_action:
+                words = list(map(named, [actions[k] for k in group], words))
             pictures = self._draw(
                 small,
+                words,
                 enhanced,
                 num_images,
                 steps or self.config.steps,
@@ -190,6 +197,7 @@ class ActionFramePipeline(DiffusionPipeline):
     def _draw(
         self,
         images: list[Image.Image],
+        texts: list[str],
         enhanced: Enhancement,
         num_images: int,
         steps: int,
@@ -201,7 +209,7 @@ class ActionFramePipeline(DiffusionPipeline):
         device, dtype = self._execution_device, self.unet.dtype
         frames_BCHW = to_tensor(images).to(device, dtype)
         input_BCHW = self.encode_frames(frames_BCHW).repeat_interleave(num_images, 0)
-        full = self.encode_text(enhanced.descriptions, enhanced)
+        full = self.encode_text(texts, enhanced)
         empty = self.encode_text([""] * len(images), enhanced, kept=False)
         full, empty = (x.repeat_interleave(num_images, 0) for x in (full, empty))
         none = torch.zeros_like(input_BCHW)
@@ -269,6 +277,11 @@ class ActionFramePipeline(DiffusionPipeline):
             x.to(device, dtype) for x in (enhanced.image_embeds, enhanced.text_embeds)
         )
         return self.conditioner(text, image_embeds, text_embeds, flags)
+
+
+def named(action: str, description: str) -> str:
+    """A description with the action's own words before it."""
+    return action if description == action else f"{action}. {description}"
 
 
 def to_tensor(images: Sequence[Image.Image]) -> Tensor:
