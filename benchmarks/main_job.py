@@ -5,7 +5,7 @@ bootstrap intervals: PSNR inside the region that really changes and outside it, 
 frames in which the action recogniser names the asked action. Rows: the truth, copying the input,
 the generator given only the action label, and the whole path (the enhancer writes the description).
 
-    python benchmarks/main_job.py DATASET --recogniser runs/recogniser --out docs/results/x.json
+    python benchmarks/main_job.py DATASET --out docs/results/main-job.json
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from PIL import Image
 
 import egoframe
 from egoframe.evaluation.contact_sheet import contact_sheet
-from egoframe.evaluation.recogniser import load_recogniser
+from egoframe.evaluation.recogniser import PACKAGED, load_recogniser
 from egoframe.evaluation.regions import bootstrap_interval, changed_region, region_psnr
 from egoframe.pairs import open_pairs
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--model", default="kitchen", help="a model folder or name")
-    parser.add_argument("--recogniser", type=Path, required=True)
+    parser.add_argument("--recogniser", type=Path, default=PACKAGED, help="a recogniser's folder")
     parser.add_argument("--pairs", type=int, default=300)
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)

@@ -9,6 +9,7 @@ Shape suffixes: B pictures, C channels, H height, W width, K actions.
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from egoframe.errors import UserError
+
+PACKAGED = Path(str(files("egoframe"))) / "weights" / "recogniser"
 
 
 class _Block(nn.Module):
@@ -83,14 +86,14 @@ def to_signed(pictures_BHWC: Tensor) -> Tensor:
     return pictures_BHWC.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def load_recogniser(folder: str | Path) -> ActionRecogniser:
-    """Open a trained recogniser.
+def load_recogniser(folder: str | Path = PACKAGED) -> ActionRecogniser:
+    """Open a trained recogniser: that of the built-in kitchen, at 128², or another's folder.
 
     Raises:
         UserError: the folder holds none.
     """
     try:
-        return ActionRecogniser.from_pretrained(folder).eval()
+        return ActionRecogniser.from_pretrained(folder, torch_dtype=torch.float32).eval()
     except (OSError, ValueError) as error:
         raise UserError(
             f"{folder}: no action recogniser here ({str(error).splitlines()[0]}); "
