@@ -87,3 +87,10 @@ def test_features_that_lack_are_made_again(runs):
     again = load_features(config.out / "features", recipe)
     assert torch.equal(again.input_latents, before["input_latents"])
     assert torch.equal(again.tokens, before["tokens"])
+
+
+def test_a_model_does_not_tell_where_it_was_made(runs):
+    pipeline = runs / "generator" / "pipeline"
+    told = [path.read_text(encoding="utf-8") for path in pipeline.rglob("*.json")]
+    assert len(told) > 5
+    assert not any(str(runs) in text for text in told)

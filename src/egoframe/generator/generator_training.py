@@ -11,6 +11,7 @@ faster than from a mixture of all t; so the training begins there.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -153,7 +154,17 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     some = range(0, len(dataset), max(1, len(dataset) // 1000))
     seen = familiarity.fit([dataset[k]["input_frame"] for k in some])
     familiarity.save(seen, config.out / "pipeline")
+    _forget_paths(config.out / "pipeline")
     return pipeline
+
+
+def _forget_paths(folder: Path) -> None:
+    """Take out of a saved model where its parts once lay on this machine."""
+    for path in folder.rglob("*.json"):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told.keys() & {"_name_or_path", "name_or_path"}:
+            kept = {k: v for k, v in told.items() if not k.endswith("name_or_path")}
+            path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 def _tokenizer(config: GeneratorConfig, dataset: Any) -> Any:
