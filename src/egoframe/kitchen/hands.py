@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["GRIPS", "HandPose", "add_hands", "pose_hand", "rest_pose"]
 
 FOREARM = 0.27  # metres from wrist to elbow
+UPPER_ARM = 0.42  # metres beyond the elbow; straight, for an arm that reaches far shows it so
 Side = Literal["left", "right"]
 
 
@@ -58,8 +59,8 @@ def add_hands(b: Builder) -> None:
         radii = np.array([0.027, 0.030, 0.037, 0.043, 0.045])
         b.add(arm, meshes.tube(path, radii, 12), skin)
         start = FOREARM * (1 - b.style.sleeve_length)
-        stops = np.linspace(start, FOREARM + 0.12, 5)
-        loose = np.interp(stops, path[:, 0], radii) + np.array([0.009, 0.009, 0.010, 0.012, 0.014])
+        stops = np.linspace(start, FOREARM + UPPER_ARM, 6)
+        loose = np.interp(stops, path[:, 0], radii) + np.linspace(0.009, 0.018, 6)
         b.add(arm, meshes.tube(np.outer(stops, [1.0, 0, 0]), loose, 12), sleeve)
         hem = np.outer(start + np.array([-0.006, 0.0, 0.022]), [1.0, 0, 0])
         b.add(arm, meshes.tube(hem, loose[0] + np.array([-0.001, 0.003, 0.004]), 12), cuff)
