@@ -46,7 +46,7 @@ def generate(
 
     Examples:
 
-        egoframe generate examples/kitchen-1.png "open the microwave" --out demo
+        egoframe generate examples/kitchen.png "open the microwave" --out demo
 
         egoframe generate photo.jpg "cut the tomato" --num-images 4 --seed 3
     """
