@@ -22,6 +22,7 @@ MOUTHS = {
 }  # where it pours, in its frame
 TILTS = {"kettle": 0.95, "bottle": 1.85}  # radians, when it pours
 LIQUIDS = {"water": (0.62, 0.80, 0.95), "oil": (0.93, 0.76, 0.15)}
+SET_OUT = 0.35  # of the time of a reach: a quarter of its way, which shows whose hand it will be
 
 Times = dict[str, float]
 Performance = tuple[Times, str, dict[str, object]]  # times, motion, what the other hand does
@@ -165,15 +166,14 @@ def turned(vector: np.ndarray) -> np.ndarray:
 
 
 def perform(stage: Stage, action: Action, side: Side, start: float) -> Performance:
-    """Add an action to the stage; `start` is when the gaze rests on its target, in seconds."""
+    """Add an action to the stage; at `start`, in seconds, the gaze rests on its target."""
     rng = stage.rng
-    pre = start + 0.03
-    contact = pre + rng.uniform(0.5, 0.75)
+    contact = start + rng.uniform(0.53, 0.78)
     span = rng.uniform(0.7, 1.1) * (1.4 if action.verb in ("cut", "stir", "wipe", "wash") else 1.0)
     post = contact + span
     times = {
-        "start": start, "pre": pre, "contact": contact, "pnr": contact + span / 2, "post": post,
-        "stop": post + rng.uniform(0.45, 0.6),
+        "start": start, "pre": start + SET_OUT * (contact - start), "contact": contact,
+        "pnr": contact + span / 2, "post": post, "stop": post + rng.uniform(0.45, 0.6),
     }  # fmt: skip
     other: Side = "left" if side == "right" else "right"
     holds = next((name for name, hand in stage.held.items() if hand == other), None)
@@ -194,7 +194,7 @@ def perform(stage: Stage, action: Action, side: Side, start: float) -> Performan
         and action.noun in ("bread", "tomato", "carrot", "bowl")
     ):
         hand = stage.hands[other]
-        hand.move(pre, contact, stage.steady(action.item, other), 0.05)
+        hand.move(start, contact, stage.steady(action.item, other), 0.05)
         hand.move(post, times["stop"], stage.rest(other), 0.03)
         item = stage.world.items[action.item]
         told = {"name": item.name, "noun": item.noun, "color": item.color}
@@ -206,7 +206,7 @@ def _swing(stage: Stage, action: Action, side: Side, times: Times) -> str:
     """Open, close or switch something that stays where it is."""
     on = action.verb in ("open", "turn-on")
     hand = stage.hands[side]
-    hand.move(times["pre"], times["contact"], stage.aim(action.item, side))
+    hand.move(times["start"], times["contact"], stage.aim(action.item, side))
     stage.openings[action.item].move(times["contact"], times["post"], float(on))
     hand.move(times["post"], times["stop"], stage.rest(side))
     span = times["post"] - times["contact"]
@@ -225,7 +225,7 @@ def _swing(stage: Stage, action: Action, side: Side, times: Times) -> str:
 
 def _press(stage: Stage, action: Action, side: Side, times: Times) -> str:
     hand, pushed = stage.hands[side], stage.openings[action.item]
-    hand.move(times["pre"], times["contact"], stage.aim(action.item, side))
+    hand.move(times["start"], times["contact"], stage.aim(action.item, side))
     middle = times["pnr"]
     pushed.move(times["contact"], middle, 1.0)
     pushed.move(middle + 0.1, times["post"], 0.0)
@@ -237,7 +237,7 @@ def _press(stage: Stage, action: Action, side: Side, times: Times) -> str:
 
 
 def _take(stage: Stage, action: Action, side: Side, times: Times) -> str:
-    stage.hands[side].move(times["pre"], times["contact"], stage.aim(action.item, side), 0.06)
+    stage.hands[side].move(times["start"], times["contact"], stage.aim(action.item, side), 0.06)
     track = stage.poses[action.item]
     eye, _ = stage.gaze.steady(times["contact"])
     towards = eye - track.last()[:3]
@@ -252,7 +252,7 @@ def _put_down(stage: Stage, action: Action, side: Side, times: Times) -> str:
     assert action.target is not None
     track = stage.poses[action.item]
     place = np.array(stage.world.spots[action.target].position)
-    track.move(times["pre"], times["contact"], np.array([*(place + [0, 0, HOVER]), 0, 0, 0]))
+    track.move(times["start"], times["contact"], np.array([*(place + [0, 0, HOVER]), 0, 0, 0]))
     track.move(times["contact"], times["post"], np.array([*place, 0, 0, 0]))
     stage.hands[side].move(times["post"], times["stop"], stage.rest(side), 0.05)
     stage.release(action.item)
@@ -277,7 +277,7 @@ def _pour(stage: Stage, action: Action, side: Side, times: Times) -> str:
     track = stage.poses[action.tool]
     span = times["post"] - times["contact"]
     pouring = times["contact"] + 0.3 * span
-    track.move(times["pre"], times["contact"], above(0.3))
+    track.move(times["start"], times["contact"], above(0.3))
     track.move(times["contact"], pouring, above(TILTS[source]))
     track.move(times["post"], times["stop"], stage.carried(side, times["stop"]))
     stage.stream(pouring - 0.05, times["post"], action.noun, action.tool, action.item)
@@ -297,7 +297,7 @@ def _cut(stage: Stage, action: Action, side: Side, times: Times) -> str:
     def blade(rise: float, push: float) -> np.ndarray:
         return np.array([*(down + [0, push, rise]), *upright])
 
-    track.move(times["pre"], times["contact"], blade(height + 0.015, -0.01))
+    track.move(times["start"], times["contact"], blade(height + 0.015, -0.01))
     track.move(times["contact"], times["pnr"], blade(0.45 * height, 0.035))
     track.move(times["pnr"], times["post"], blade(0.0, -0.02))
     track.move(times["post"], times["stop"], stage.carried(side, times["stop"]))
@@ -317,7 +317,7 @@ def _stir(stage: Stage, action: Action, side: Side, times: Times) -> str:
         return np.array([*(centre + ring - head), *lean])
 
     high = stirring(0.0) + [0, 0, 0.10, 0, 0, 0]
-    track.move(times["pre"], times["contact"] - 0.15, high)
+    track.move(times["start"], times["contact"] - 0.15, high)
     track.move(times["contact"] - 0.15, times["contact"], stirring(0.0))
     steps = np.linspace(times["contact"], times["post"], 9)
     for quarter in range(8):
@@ -333,7 +333,7 @@ def _wipe(stage: Stage, action: Action, side: Side, times: Times) -> str:
     sign = 1.0 if side == "right" else -1.0
     quarter = (times["post"] - times["contact"]) / 4
     ends = (-0.10 * sign, 0.09 * sign)
-    track.move(times["pre"], times["contact"], np.array([*(place + [ends[0], 0, 0]), 0, 0, 0]))
+    track.move(times["start"], times["contact"], np.array([*(place + [ends[0], 0, 0]), 0, 0, 0]))
     for stroke in range(4):
         begin = times["contact"] + stroke * quarter
         there = place + [ends[(stroke + 1) % 2], 0.025 * stroke - 0.03, 0]
@@ -349,7 +349,7 @@ def _wash(stage: Stage, action: Action, side: Side, times: Times) -> str:
     under = np.array([tap[0] - 0.03 + 0.02 * sign, 0.34, stage.world.style.worktop_height - 0.07])
     lean = np.array([-0.5, 0.3 * sign, 0])
     track = stage.poses[action.item]
-    track.move(times["pre"], times["contact"], np.array([*under, *lean]))
+    track.move(times["start"], times["contact"], np.array([*under, *lean]))
     steps = np.linspace(times["contact"], times["post"], 5)
     for half in range(4):
         swing = np.array([0.025 * (-1) ** half, 0, 0])
