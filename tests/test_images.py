@@ -50,6 +50,13 @@ def test_a_phone_photo_comes_out_upright_and_without_metadata():
     assert photo.info == {}
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_damaged_metadata_are_passed_over(kind):
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(picture(), kind, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\xff\x01\x12", **options)
+    assert open_photo(data).tobytes() == picture().tobytes()
+
+
 @pytest.mark.parametrize(
     ("make", "tolerance"),
     [

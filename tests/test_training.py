@@ -1,22 +1,33 @@
 import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from egoframe.errors import UserError
-from egoframe.training import Batch, LoopConfig, batch_indices, checkpoints, fit, load_ema
+from egoframe.training import Batch, LoopConfig, batch_indices, checkpoints, fit
 
 CONFIG = LoopConfig(steps=30, batch_size=8, lr=1e-2, log_every=1, checkpoint_minutes=0)
 DATA = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+
+
+@dataclass(frozen=True)
+class Stage:
+    out: Path
+    loop: LoopConfig
+    data: Path = Path("data")
 
 
 class Killed(Exception):
     pass
 
 
-def run(out: Path, die_at: int | None = None, config: LoopConfig = CONFIG) -> dict:
+def run(
+    out: Path, die_at: int | None = None, config: LoopConfig = CONFIG, data: Path = Path("data")
+) -> dict:
     torch.manual_seed(7)
     model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.BatchNorm1d(8), nn.Linear(8, 1))
     calls = 0
@@ -30,7 +41,7 @@ def run(out: Path, die_at: int | None = None, config: LoopConfig = CONFIG) -> di
         noise = torch.randn(len(indices), 4, generator=generator)
         return (model(DATA[indices] + 0.1 * noise)[:, 0] - DATA[indices].sum(1)).square().mean()
 
-    return fit(model, loss, len(DATA), config, out)
+    return fit(model, loss, len(DATA), Stage(out, config, data))
 
 
 def losses(out: Path) -> list[float]:
@@ -63,13 +74,21 @@ def test_an_epoch_visits_every_sample_once():
 def test_only_the_last_checkpoints_are_kept(tmp_path):
     run(tmp_path)
     assert [path.name for path in checkpoints(tmp_path)] == ["00000029", "00000030"]
-    assert load_ema(tmp_path).keys() == run(tmp_path).keys()
 
 
-def test_another_config_is_refused(tmp_path):
+def test_other_settings_are_refused(tmp_path):
     run(tmp_path)
-    with pytest.raises(UserError, match=r"lr=0\.01"):
-        run(tmp_path, config=LoopConfig(steps=30, batch_size=8, lr=2e-2))
+    with pytest.raises(UserError, match=r"loop\.lr=0\.01"):
+        run(tmp_path, config=replace(CONFIG, lr=2e-2))
+    with pytest.raises(UserError, match="data=data"):
+        run(tmp_path, data=Path("other"))
+    run(tmp_path, config=replace(CONFIG, log_every=10, checkpoint_minutes=1))
+
+
+def test_settings_out_of_range_are_named():
+    for name in ("steps", "batch_size", "log_every", "checkpoints_kept"):
+        with pytest.raises(UserError, match=f"loop.{name}=0: at least 1"):
+            replace(CONFIG, **{name: 0})
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
@@ -79,10 +98,6 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         return model(torch.ones(1, 1)).sum() / (0.0 if len(checkpoints(tmp_path)) == 2 else 1.0)
 
     with pytest.raises(UserError, match="step 2: the loss is"):
-        fit(model, loss, 50, CONFIG, tmp_path)
-    assert torch.isfinite(load_ema(tmp_path)["weight"]).all()
-
-
-def test_no_checkpoint_is_said_plainly(tmp_path):
-    with pytest.raises(UserError, match="no checkpoint here"):
-        load_ema(tmp_path)
+        fit(model, loss, 50, Stage(tmp_path, CONFIG))
+    kept = load_file(checkpoints(tmp_path)[-1] / "model.safetensors")
+    assert torch.isfinite(kept["weight"]).all()

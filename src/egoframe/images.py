@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from egoframe.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "PNG", "WEBP")
 
 
-def open_photo(source: str | Path | bytes):  # type: ignore[no-untyped-def]
+def open_photo(source: str | Path | bytes) -> Image.Image:
     """Open a photo as an upright RGB picture without metadata.
 
     The content decides, not the name; bytes and pixels are capped before anything is decoded. EXIF
@@ -26,7 +31,7 @@ def open_photo(source: str | Path | bytes):  # type: ignore[no-untyped-def]
     Raises:
         UserError: missing, empty, too large, damaged, or not a JPEG, PNG or WebP picture.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     name, data = ("the picture", source) if isinstance(source, bytes) else _read(Path(source))
     if not data:
@@ -44,7 +49,7 @@ def open_photo(source: str | Path | bytes):  # type: ignore[no-untyped-def]
                     f"{MAX_PIXELS // 10**6} million); scale it down first"
                 )
             picture.load()
-            return _flatten(ImageOps.exif_transpose(picture))
+            return upright(picture)
     except Image.DecompressionBombError:
         raise UserError(
             f"{name}: has too many pixels (at most {MAX_PIXELS // 10**6} million); scale it down "
@@ -69,11 +74,16 @@ def _read(path: Path) -> tuple[str, bytes]:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _flatten(picture):  # type: ignore[no-untyped-def]
-    """Any mode → RGB, with no metadata."""
-    import numpy as np
-    from PIL import Image
+def upright(picture: Image.Image) -> Image.Image:
+    """Any picture → RGB, turned as its EXIF orientation says, without metadata.
 
+    Transparency is laid on white; 16 bits are scaled to 8.
+    """
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    with contextlib.suppress(Exception):  # damaged metadata tell nothing; the picture counts
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I") or picture.mode == "F":  # 16 bits of grey
         values = np.asarray(picture, np.float64)
         top = 65535 if values.max() > 255 else 255
@@ -85,7 +95,7 @@ def _flatten(picture):  # type: ignore[no-untyped-def]
     return Image.fromarray(np.asarray(picture.convert("RGB")))
 
 
-def save_png(picture, path: Path, text: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+def save_png(picture: Image.Image, path: Path, text: dict[str, str]) -> None:
     """Write a PNG with text chunks, whole or not at all; equal pictures give equal bytes."""
     from PIL.PngImagePlugin import PngInfo
 
@@ -108,11 +118,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def side_by_side(left, right):  # type: ignore[no-untyped-def]
+def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
     """Two pictures beside each other, at the right one's size, with a gap between them."""
     from PIL import Image
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation")
 SHARD_ROWS = 2000
+MAX_WORDS, MAX_CHARACTERS = 40, 300  # of an action
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,30 @@ class ActionPair:
     sharpness: float
     camera_motion: float
     facts: str | None = None  # JSON: what only a simulator knows, see kitchen.teacher
+
+
+def normalise_action(text: str) -> str:
+    """An action in the words of the datasets: "turn on tap" from "Turn-on the tap."."""
+    words = text.replace("-", " ").lower().strip(" .!").split()
+    return " ".join(word for word in words if word not in ("the", "a", "an"))
+
+
+def check_action(text: str) -> str:
+    """The action, normalised.
+
+    Raises:
+        UserError: it is empty, or too long to be one action.
+    """
+    words = normalise_action(text)
+    if not words:
+        raise UserError('the action is empty; say what the person does, such as "open the drawer"')
+    count = len(text.split())
+    if count > MAX_WORDS or len(words) > MAX_CHARACTERS:
+        raise UserError(
+            f"the action has {count} words and {len(words)} characters, at most {MAX_WORDS} and "
+            f"{MAX_CHARACTERS} are read; say it shortly, and put details into the description"
+        )
+    return words
 
 
 def features() -> datasets.Features:
@@ -111,7 +136,8 @@ def write_shard(path: Path, rows: list[dict[str, Any]]) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".writing")
-    datasets.Dataset.from_list(rows, features=features()).to_parquet(str(temporary))
+    columns = {name: [row[name] for row in rows] for name in features()}
+    datasets.Dataset.from_dict(columns, features=features()).to_parquet(str(temporary))
     temporary.rename(path)
 
 

@@ -11,18 +11,25 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from egoframe.errors import UserError
+from egoframe.models import usable_device
+
+# Settings that leave what is learnt as it is.
+MAY_CHANGE = {"out", *(f"loop.{name}" for name in ("checkpoint_minutes", "checkpoints_kept",
+                                                   "log_every", "device"))}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,28 +60,37 @@ class LoopConfig:
     checkpoints_kept: int = 2
     log_every: int = 50  # steps
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "checkpoints_kept", "log_every"):
+            if getattr(self, name) < 1:
+                raise UserError(f"loop.{name}={getattr(self, name)}: at least 1")
+
+
+class StageConfig(Protocol):
+    """What the settings of every stage have; a dataclass."""
+
+    @property
+    def out(self) -> Path: ...  # folder of the run; it holds `checkpoints/` and `log.jsonl`
+
+    @property
+    def loop(self) -> LoopConfig: ...
+
 
 def fit(
-    model: nn.Module,
-    loss_function: Callable[[Batch], Tensor],
-    size: int,
-    config: LoopConfig,
-    out: Path,
-    sample: Callable[[int], None] | None = None,
+    model: nn.Module, loss_function: Callable[[Batch], Tensor], size: int, stage: StageConfig
 ) -> dict[str, Tensor]:
     """Train `model` and return its averaged (EMA) weights; started again, goes on where it was.
 
     Arguments:
-        model: every module that learns; trained in place, on the device of the config.
+        model: every module that learns; trained in place, on the device of the settings.
         loss_function: from a batch to its loss, a scalar.
-        config: length and optimiser settings.
-        out: folder of this run; holds `checkpoints/` and `log.jsonl`.
-        sample: called with the step after each checkpoint, to draw pictures of the progress; the
-            model carries its averaged weights meanwhile.
+        size: samples in the data.
+        stage: the settings of this stage.
     Raises:
-        UserError: the loss is not finite, or `out` holds a run of another config.
+        UserError: the loss is not finite, or the folder holds a run of other settings.
     """
-    _check_same_run(out, config, size)
+    out, config = stage.out, stage.loop
+    _check_same_run(stage, size)
     device = usable_device(config.device)
     model.to(device)
     parameters = dict(model.named_parameters())
@@ -120,24 +136,8 @@ def fit(
             if last or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
                 _save(out, step + 1, model, ema, optimiser, trained, config.checkpoints_kept)
                 saved_at = time.monotonic()
-                if sample is not None:
-                    with _weights(model, ema):
-                        sample(step + 1)
     model.cpu()
     return {name: value.cpu() for name, value in ema.items()}
-
-
-def usable_device(name: str) -> torch.device:
-    """The device of a name.
-
-    Raises:
-        UserError: there is none of that name here.
-    """
-    try:
-        return torch.zeros(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        line = str(error).splitlines()[0]
-        raise UserError(f"device {name!r}: not to be had here ({line}); give cpu") from None
 
 
 def batch_indices(step: int, batch_size: int, size: int, seed: int) -> Tensor:
@@ -189,40 +189,37 @@ def _fast_attention(device: torch.device) -> AbstractContextManager[None]:
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
-@contextmanager
-def _weights(model: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
-    """The model in evaluation mode with other weights, for as long as the block runs."""
-    own = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(weights)
-    model.eval()
-    try:
-        yield
-    finally:
-        model.load_state_dict(own)
-        model.train()
-
-
-def _check_same_run(out: Path, config: LoopConfig, size: int) -> None:
+def _check_same_run(stage: StageConfig, size: int) -> None:
     """A folder holds one run: its settings are written at the start, and compared ever after."""
-    settings = json.loads(json.dumps({**asdict(config), "samples": size}))
-    path = out / "loop.json"
+    told = {**asdict(stage), "samples": size}  # type: ignore[call-overload]
+    settings = _flat(json.loads(json.dumps(told, default=str)))
+    path = stage.out / "settings.json"
     if path.exists():
         before = json.loads(path.read_text(encoding="utf-8"))
-        for key in ("checkpoint_minutes", "checkpoints_kept", "log_every", "device"):
-            before[key] = settings[key]
-        changed = [key for key in settings if before.get(key) != settings[key]]
+        keys = sorted((settings.keys() | before.keys()) - MAY_CHANGE)
+        changed = [key for key in keys if before.get(key) != settings.get(key)]
         if changed:
             was = ", ".join(f"{key}={before.get(key)}" for key in changed)
             raise UserError(
-                f"{out}: holds a run with other settings ({was}); give another out folder, or "
-                "delete this one to start afresh"
+                f"{stage.out}: holds a run with other settings ({was}); give another out folder, "
+                "or delete this one to start afresh"
             )
         return
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        stage.out.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror})") from None
+        raise UserError(f"{stage.out}: cannot be written ({error.strerror})") from None
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings with dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
+    return flat
 
 
 def _save(
@@ -259,18 +256,6 @@ def checkpoints(out: Path) -> list[Path]:
     return sorted(path for path in (out / "checkpoints").glob("*") if path.name.isdigit())
 
 
-def load_ema(out: Path) -> dict[str, Tensor]:
-    """The averaged weights of the newest checkpoint of a run.
-
-    Raises:
-        UserError: there is none yet.
-    """
-    found = checkpoints(out)
-    if not found:
-        raise UserError(f"{out}: no checkpoint here; train this stage first")
-    return load_file(found[-1] / "ema.safetensors")
-
-
 def _restore(
     out: Path,
     model: nn.Module,
@@ -287,9 +272,7 @@ def _restore(
         ema[name].copy_(value)
     for key, value in load_file(found[-1] / "optimiser.safetensors").items():
         name, _, field = key.rpartition("/")
-        parameter = trained[name]
-        own = value if field == "step" else value.to(parameter.device)  # as AdamW keeps them
-        optimiser.state[parameter][field] = own
+        optimiser.state[trained[name]][field] = value.to(trained[name].device)
     return int(found[-1].name)
 
 
@@ -311,4 +294,5 @@ def _progress() -> Progress:
         TextColumn("{task.completed}/{task.total}  {task.fields[loss]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        console=Console(stderr=True),
     )

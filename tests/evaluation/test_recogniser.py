@@ -3,6 +3,7 @@ import torch
 
 from egoframe.errors import UserError
 from egoframe.evaluation.recogniser import ActionRecogniser, load_recogniser
+from egoframe.frames import to_signed
 
 ACTIONS = ("brighten", "darken", "nothing")
 
@@ -16,14 +17,13 @@ def pairs(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
 
 
 def test_it_learns_actions_that_only_the_pair_shows():
-    from egoframe.evaluation.recogniser import to_signed
-
     torch.manual_seed(0)
     model = ActionRecogniser(ACTIONS, widths=(8, 16))
     optimiser = torch.optim.AdamW(model.parameters(), 1e-2)
     for step in range(60):
         before, after, label = pairs(32, step)
-        loss = torch.nn.functional.cross_entropy(model(to_signed(before), to_signed(after)), label)
+        frames = (to_signed(x.permute(0, 3, 1, 2)) for x in (before, after))
+        loss = torch.nn.functional.cross_entropy(model(*frames), label)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -20,7 +20,7 @@ def scene(seed: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def known() -> familiarity.Familiarity:
-    return familiarity.fit([scene(k) for k in range(400)])
+    return familiarity.fit([scene(k) for k in range(400)], ["open drawer", "take mug"])
 
 
 def test_new_scenes_of_the_kind_are_familiar(known):
@@ -58,3 +58,11 @@ def test_it_is_kept_in_a_models_folder(known, tmp_path):
     again = familiarity.load(tmp_path)
     assert again is not None
     assert again.distance(scene(1)) == pytest.approx(known.distance(scene(1)), rel=1e-2)
+    assert again.words == known.words
+
+
+def test_words_that_were_not_learnt_are_named(known):
+    assert list(known.strange([scene(1)], ["take drawer", "open mug"])) == []
+    (said,) = known.strange([scene(1)], ["öffne drawer"])
+    assert "öffne" in said
+    assert "drawer, mug, open, take" in said

@@ -6,14 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import egoframe
 from egoframe.enhancer.tuning import EnhancerConfig, train_enhancer
+from egoframe.errors import UserError
+from egoframe.frames import to_tensor
+from egoframe.generator.autoencoder import open_autoencoder
 from egoframe.generator.autoencoder_training import AutoencoderConfig, train_autoencoder
 from egoframe.generator.features import Recipe, load_features
 from egoframe.generator.generator_training import GeneratorConfig, NetworkConfig, train_generator
-from egoframe.generator.pipeline import ActionFramePipeline, to_tensor
+from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.training import LoopConfig
 from tests.little_dataset import photo, write_dataset
 
@@ -70,8 +74,12 @@ def test_mirror_images_have_mirrored_features(runs):
     recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, True, "dataset")
     features = load_features(runs / "features", recipe)
     assert len(features.tokens) == 80
-    pair, mirror = features.input_latents[0], features.input_latents[1]
-    assert not torch.equal(pair, mirror)
+    vae = open_autoencoder(config.vae)
+    turned = photo("red").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    for row, picture in enumerate((photo("red"), turned)):
+        with torch.inference_mode():
+            expected = vae.encode(to_tensor([picture]))[0].half()
+        torch.testing.assert_close(features.input_latents[row], expected, atol=5e-3, rtol=1e-2)
     assert torch.equal(features.tokens[0], features.tokens[1])  # no side is named in these
     assert features.text_embeds.shape[:2] == (80, 77)
     assert features.image_embeds.shape[:2] == (80, 64)
@@ -87,6 +95,27 @@ def test_features_that_lack_are_made_again(runs):
     again = load_features(config.out / "features", recipe)
     assert torch.equal(again.input_latents, before["input_latents"])
     assert torch.equal(again.tokens, before["tokens"])
+
+
+def test_features_of_another_recipe_are_refused(runs):
+    config = generator_config(runs)
+    tokenizer = ActionFramePipeline.from_pretrained(config.out / "pipeline").tokenizer
+    recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, False, "dataset")
+    with pytest.raises(UserError, match="features of another mirror, written_by"):
+        load_features(config.out / "features", recipe)
+
+
+def test_training_may_start_from_a_trained_model(runs):
+    config = generator_config(runs, "further", start_from=runs / "generator" / "pipeline")
+    config = replace(config, loop=replace(config.loop, steps=1, lr=0.0))
+    train_generator(config)
+    first, second = (
+        egoframe.load(runs / name / "pipeline")(photo("red"), "take mug", steps=2).images[0]
+        for name in ("generator", "further")
+    )
+    assert np.abs(np.asarray(first, int) - np.asarray(second, int)).max() <= 1
+    with pytest.raises(UserError, match="no trained pipeline here"):
+        train_generator(replace(config, out=runs / "nowhere", start_from=runs / "absent"))
 
 
 def test_a_model_does_not_tell_where_it_was_made(runs):

@@ -1,10 +1,16 @@
+import io
+import warnings
+
 import numpy as np
 import pytest
 import torch
+from diffusers import PNDMScheduler
 from PIL import Image
 
 import egoframe
 from egoframe.errors import UserError
+from egoframe.generator import familiarity
+from egoframe.generator.familiarity import UnfamiliarWarning
 from egoframe.generator.pipeline import ActionFramePipeline
 from tests.generator.tiny import tiny_pipeline
 
@@ -38,6 +44,17 @@ def test_eight_together_equal_eight_alone(pipe):
         assert apart(alone, together[k]) <= 1
 
 
+def test_eight_together_equal_eight_alone_where_the_enhancer_writes(pipe):
+    photos = [photo(k) for k in range(8)]
+    actions = ["open drawer", "take mug", "cut bread", "open drawer now"] * 2
+    names = [f"pair {k}" for k in range(8)]
+    together = pipe(photos, actions, pair_ids=names)
+    for k in range(8):
+        alone = pipe(photos[k], actions[k], pair_ids=[names[k]])
+        assert alone.descriptions == together.descriptions[k : k + 1]
+        assert apart(alone.images[0], together.images[k]) <= 1
+
+
 def test_several_pictures_of_one_photo_differ_and_keep_their_noise(pipe):
     three = pipe(photo(), "open drawer", "open drawer", num_images=3).images
     assert len(three) == 3
@@ -60,7 +77,8 @@ def test_guidance_is_instruct_pix2pix_equation_3(pipe):
         pipe(image, text, text, steps=1, text_guidance=s_text, image_guidance=s_image)
     finally:
         del pipe.scheduler.step
-    from egoframe.generator.pipeline import _generator, to_tensor
+    from egoframe.frames import to_tensor
+    from egoframe.generator.pipeline import _generator
 
     with torch.inference_mode():
         enhanced = pipe._enhance([image], [text], [text], True)
@@ -90,6 +108,74 @@ def test_photos_keep_their_aspect(pipe):
     drawn = pipe(photos, "open drawer", ["open drawer"] * 3).images
     for before, after in zip(photos, drawn, strict=True):
         assert after.width / after.height == pytest.approx(before.width / before.height, rel=0.02)
+
+
+def test_a_photo_from_a_phone_comes_out_upright(pipe):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by a quarter, clockwise
+    lying = photo(0, (96, 64))
+    file = io.BytesIO()
+    lying.save(file, "PNG", exif=exif)
+    turned = lying.transpose(Image.Transpose.ROTATE_270)
+    drawn, expected = (
+        pipe(picture, "open drawer").images[0] for picture in (Image.open(file), turned)
+    )
+    assert drawn.size == expected.size
+    assert apart(drawn, expected) == 0
+
+
+def test_one_action_and_one_description_serve_all_photos(pipe):
+    out = pipe([photo(0), photo(1)], "open drawer", "the right hand opens the red drawer")
+    assert out.descriptions == ["the right hand opens the red drawer"] * 2
+
+
+def test_an_action_is_normalised(pipe):
+    first, second = (
+        pipe(photo(), action).images[0] for action in ("Open the drawer.", "open drawer")
+    )
+    assert apart(first, second) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"action": ["open drawer"] * 3}, "3 actions for 1 photos"),
+        ({"description": ["a", "b"]}, "2 descriptions for 1 photos"),
+        ({"pair_ids": ["a", "b"]}, "2 pair_ids for 1 photos"),
+        ({"description": "so", "enhance": False}, "one of the two"),
+        ({"description": "so <image>"}, "is a mark of the model"),
+        ({"action": " "}, "the action is empty"),
+        ({"image": photo(0, (500, 20))}, "500×20 is too long and narrow"),
+        ({"steps": 0}, "steps 0: at least 1"),
+        ({"num_images": 0}, "num_images 0: at least 1"),
+        ({"text_guidance": float("nan")}, "text_guidance nan"),
+    ],
+)
+def test_what_cannot_be_drawn_from_is_named(pipe, changes, words):
+    with pytest.raises(UserError, match=words):
+        pipe(**{"image": photo(), "action": "open drawer", **changes})
+
+
+def test_a_sampler_that_takes_no_generator_serves(pipe):
+    other = ActionFramePipeline(
+        **{**pipe.components, "scheduler": PNDMScheduler(skip_prk_steps=True)},
+        predict=pipe.config.predict, sample_size=64, steps=2,
+    )  # fmt: skip
+    assert other(photo(), "open drawer").images[0].size == (64, 64)
+
+
+def test_strange_photos_and_words_are_warned_of(pipe):
+    pipe.familiarity = familiarity.fit([photo(k) for k in range(60)], ["open drawer"])
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UnfamiliarWarning)
+            pipe(photo(7), "open the drawer", steps=1)
+        with pytest.warns(UnfamiliarWarning, match="real photos need real weights"):
+            pipe(Image.new("RGB", (64, 64), "red"), "open drawer", steps=1)
+        with pytest.warns(UnfamiliarWarning, match="ouvre, le, tiroir"):
+            pipe(photo(7), "ouvre le tiroir", steps=1)
+    finally:
+        pipe.familiarity = None
 
 
 def test_a_saved_pipeline_draws_the_same(pipe, tmp_path):

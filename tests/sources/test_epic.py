@@ -3,7 +3,6 @@ import csv
 import pytest
 
 from egoframe.errors import UserError
-from egoframe.sources.clip import normalise
 from egoframe.sources.epic import EpicSource, seconds
 
 
@@ -28,10 +27,6 @@ def test_every_annotation_of_the_real_validation_split_is_read(shared_data):
 )
 def test_timestamps(text, expected):
     assert seconds(text) == pytest.approx(expected)
-
-
-def test_actions_are_normalised():
-    assert normalise("Turn-on  tap. ") == "turn on tap"
 
 
 def write(folder, rows, columns=None):

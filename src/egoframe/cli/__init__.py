@@ -24,6 +24,7 @@ app.add_typer(kitchen.app, name="kitchen")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 
+INTERRUPTED = 130  # status of a command that was stopped by Ctrl-C
 EXTRAS = {"mujoco": "kitchen", "av": "data", "datasets": "data", "pyarrow": "data"}
 
 
@@ -46,11 +47,17 @@ def main() -> None:
     """Run the command line: one line and status 2 for what the user can fix."""
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # commands show their own
     try:
-        app()
+        status = app(standalone_mode=False)
+        if status == INTERRUPTED:
+            _fail("stopped; what was finished is kept, the same command goes on", INTERRUPTED)
+        sys.exit(status)
     except UserError as error:
         _fail(str(error), 2)
-    except KeyboardInterrupt:
-        _fail("stopped; what was finished is kept, the same command goes on", 130)
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(2)
+        _fail(f"{error.format_message()} (--help tells how)", 2)  # type: ignore[attr-defined]
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

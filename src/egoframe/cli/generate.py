@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import json as as_json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from egoframe.cli.output import finish, note
+from egoframe.cli.output import finish, note, progress, warnings_as_notes
 from egoframe.errors import UserError
-
-MAX_WORDS = 40  # of an action; what is longer is no action
 
 
 def generate(
@@ -18,7 +17,7 @@ def generate(
     action: Annotated[str, typer.Argument(help='Such as "open the drawer".')],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("."),
     model: Annotated[str, typer.Option(help="A model's name, folder or hub id.")] = "kitchen",
-    seed: Annotated[int, typer.Option(help="Same seed, same picture.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same picture.")] = 0,
     num_images: Annotated[int, typer.Option(min=1, max=64, help="How many to draw.")] = 1,
     steps: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Of the sampler; the model's by default.")
@@ -50,14 +49,10 @@ def generate(
 
         egoframe generate photo.jpg "cut the tomato" --num-images 4 --seed 3
     """
+    from egoframe.pairs import check_action
+
+    check_action(action)
     words = " ".join(action.split())
-    if not words:
-        raise UserError('the action is empty; say what the person does, such as "open the drawer"')
-    if len(words.split()) > MAX_WORDS:
-        raise UserError(
-            f"the action has {len(words.split())} words, at most {MAX_WORDS} are read; say it "
-            "shortly, and put details into --description"
-        )
     if dtype not in ("float32", "bfloat16", "float16"):
         raise UserError(f"--dtype {dtype}: give float32, bfloat16 or float16")
 
@@ -69,24 +64,19 @@ def generate(
     _check_writable(out)
 
     import torch
-    from rich.console import Console
-    from rich.progress import Progress
 
-    from egoframe.generator import familiarity
     from egoframe.models import load
 
-    known = familiarity.load(place)
-    if known is not None and not known.knows(photo):
-        note(
-            f"this picture is unlike what the model {model!r} was trained on (the built-in kitchen "
-            "draws itself alone): real photos need real weights, see --model"
-        )
-    pipeline = load(model, device, getattr(torch, dtype))
-    with Progress(transient=True, console=Console(stderr=True)) as progress:
-        task = progress.add_task("drawing", total=steps or pipeline.config.steps)
+    pipeline = load(place, device, getattr(torch, dtype))
+    defaults = pipeline.config
+    steps = defaults.steps if steps is None else steps
+    text_guidance = defaults.text_guidance if text_guidance is None else text_guidance
+    image_guidance = defaults.image_guidance if image_guidance is None else image_guidance
+    with progress() as bar, warnings_as_notes():
+        task = bar.add_task("drawing", total=steps)
         result = pipeline(
             photo,
-            normalise_action(words),
+            words,
             description=description,
             enhance=not no_enhance,
             num_images=num_images,
@@ -94,20 +84,19 @@ def generate(
             text_guidance=text_guidance,
             image_guidance=image_guidance,
             seed=seed,
-            callback=lambda step, _: progress.update(task, completed=step),
+            callback=lambda step, _: bar.update(task, completed=step),
         )
     settings = {
         "action": words,
         "description": result.descriptions[0],
+        "description_given": description is not None,
         "model": model,
         "model_sha256": fingerprint(place),
         "seed": seed,
         "num_images": num_images,
-        "steps": steps or pipeline.config.steps,
-        "text_guidance": pipeline.config.text_guidance if text_guidance is None else text_guidance,
-        "image_guidance": (
-            pipeline.config.image_guidance if image_guidance is None else image_guidance
-        ),
+        "steps": steps,
+        "text_guidance": text_guidance,
+        "image_guidance": image_guidance,
         "enhance": not no_enhance,
         "device": device,
         "dtype": dtype,
@@ -123,18 +112,10 @@ def generate(
         save_png(picture, out / f"{name}.png", text)
         save_png(side_by_side(photo, picture), out / f"{name}-beside.png", text)
         pictures.append(str(out / f"{name}.png"))
-    import json as json_module
-
-    written = json_module.dumps(settings, indent=1, ensure_ascii=False) + "\n"
+    written = as_json.dumps(settings, indent=1, ensure_ascii=False) + "\n"
     write_bytes(out / f"{stem}.json", written.encode())
     note(f"description: {result.descriptions[0]}")
     finish({"pictures": pictures, "settings": str(out / f"{stem}.json")}, json)
-
-
-def normalise_action(words: str) -> str:
-    """The action in the words of the training data: "open drawer" for "Open the drawer."."""
-    kept = [word for word in words.lower().strip(" .!").split() if word not in ("the", "a", "an")]
-    return " ".join(kept) or words
 
 
 def _check_writable(out: Path) -> None:

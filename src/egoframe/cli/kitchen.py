@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from egoframe.cli.output import finish
+from egoframe.cli.output import finish, progress
 
 app = typer.Typer(no_args_is_help=True, help="The built-in kitchen.")
 
@@ -30,7 +30,9 @@ def record(
     validation_share: Annotated[
         float, typer.Option(help="Share of the kitchens that training never sees.")
     ] = 0.1,
-    workers: Annotated[int | None, typer.Option(help="Processes; all cores by default.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; all cores by default.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Record people at work in procedural kitchens, in the form of EPIC-KITCHENS-100.
@@ -45,15 +47,13 @@ def record(
     """
     import time
 
-    from rich.progress import Progress
-
     from egoframe.kitchen import record as recording
 
     config = recording.RecordConfig(kitchens, actions, seed, size, frames_only, validation_share)
     started = time.monotonic()
-    with Progress(transient=True) as progress:
-        task = progress.add_task("kitchens", total=kitchens)
+    with progress() as bar:
+        task = bar.add_task("kitchens", total=kitchens)
         for _ in recording.record(out, config, workers):
-            progress.advance(task)
+            bar.advance(task)
     seconds = round(time.monotonic() - started, 1)
     finish({"recording": str(out), "actions": kitchens * actions, "seconds": seconds}, json)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 def finish(told: dict[str, Any], as_json: bool) -> None:
@@ -19,3 +25,19 @@ def finish(told: dict[str, Any], as_json: bool) -> None:
 def note(message: str) -> None:
     """Say something on standard error, out of the way of results."""
     print(message, file=sys.stderr)
+
+
+def progress() -> Progress:
+    """A progress bar on standard error, gone when it is done."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(transient=True, console=Console(stderr=True))
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """What the library warns of is said in one line each."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: note(str(message))
+        yield

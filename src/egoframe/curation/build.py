@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import multiprocessing
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,16 @@ from egoframe.curation import filters
 from egoframe.curation.selection import SelectionConfig, choose_times
 from egoframe.curation.video import UnreadableMedia, read_frames
 from egoframe.errors import UserError
-from egoframe.pairs import ActionPair, read_rows, to_row, write_pairs, write_shard
-from egoframe.sources.clip import ActionClip, normalise
+from egoframe.pairs import (
+    SPLITS,
+    ActionPair,
+    normalise_action,
+    read_rows,
+    to_row,
+    write_pairs,
+    write_shard,
+)
+from egoframe.sources.clip import ActionClip
 
 
 @dataclass(frozen=True)
@@ -45,51 +55,82 @@ class BuildReport:
 def build_dataset(
     clips: Iterable[ActionClip], out: Path, config: BuildConfig, workers: int | None = None
 ) -> Iterator[tuple[int, int]]:
-    """Build the dataset; yields (videos done, videos in all). The same call again goes on.
+    """Build the dataset; yields (videos done, videos in all). The same call again goes on, and
+    leaves a finished dataset as it is, with the descriptions that were written into it.
 
     Raises:
-        UserError: no clips, other settings in `out`, or `out` cannot be written.
+        UserError: no clips, other settings or other clips in `out`, or `out` cannot be written.
     """
     videos: dict[str, list[ActionClip]] = {}
     for clip in clips:
         videos.setdefault(clip.video_id, []).append(clip)
     if not videos:
         raise UserError("no annotated actions were found; nothing to build")
-    _check(out, config)
+    _check(out, config, videos)
+    if (out / "report.json").exists():
+        yield len(videos), len(videos)
+        return
     todo = [name for name in videos if not _part(out, name).exists()]
     done = len(videos) - len(todo)
     yield done, len(videos)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, 32), context) as pool:
+    count = max(1, min(workers or os.cpu_count() or 1, 32, len(todo)))
+    with ProcessPoolExecutor(count, context) as pool:
         waiting = [
             pool.submit(_build_video, videos[name], _part(out, name), config) for name in todo
         ]
-        for future in waiting:
-            future.result()
-            done += 1
-            yield done, len(videos)
+        try:
+            for future in waiting:
+                future.result()
+                done += 1
+                yield done, len(videos)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     _merge(out, list(videos))
 
 
 def report(out: Path) -> BuildReport:
-    """What became of the clips of a finished dataset."""
-    return BuildReport(**json.loads((out / "report.json").read_text(encoding="utf-8")))
+    """What became of the clips of a finished dataset.
+
+    Raises:
+        UserError: no pair was kept.
+    """
+    told = BuildReport(**json.loads((out / "report.json").read_text(encoding="utf-8")))
+    if not any(told.kept.values()):
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in told.rejected.items())
+        raise UserError(f"{out}: no pair was kept ({reasons}); {out / 'rejected.parquet'} has each")
+    return told
 
 
-def _check(out: Path, config: BuildConfig) -> None:
-    settings = asdict(config)
-    path = out / "build.json"
+def _check(out: Path, config: BuildConfig, videos: dict[str, list[ActionClip]]) -> None:
+    """A folder holds one dataset: what it is made of is written at the start, and compared."""
     if not 32 <= config.size <= 2048:
         raise UserError(f"size {config.size}: from 32 to 2048 pixels")
+    if not 1 <= config.jpeg_quality <= 100:
+        raise UserError(f"jpeg_quality {config.jpeg_quality}: from 1 to 100")
+    settings = {**asdict(config), "clips_sha256": _fingerprint(videos)}
+    path = out / "build.json"
     try:
         if path.exists():
-            if json.loads(path.read_text(encoding="utf-8")) != settings:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            if before.pop("clips_sha256", None) != settings["clips_sha256"]:
+                raise UserError(f"{out}: holds a dataset of other videos; give another folder")
+            if before != asdict(config):
                 raise UserError(f"{out}: holds a dataset with other settings; give another folder")
             return
         out.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from None
+
+
+def _fingerprint(videos: dict[str, list[ActionClip]]) -> str:
+    """SHA-256 over every clip that a dataset is made of, but not over where its video lies."""
+    digest = hashlib.sha256()
+    for clip in (clip for clips in videos.values() for clip in clips):
+        digest.update(repr(replace(clip, media=Path())).encode())
+    return digest.hexdigest()
 
 
 def _part(out: Path, video: str) -> Path:
@@ -137,7 +178,7 @@ def _build_pair(clip: ActionClip, config: BuildConfig) -> tuple[ActionPair | Non
         split=clip.split,
         video_id=clip.video_id,
         narration=clip.narration,
-        action=normalise(clip.narration),
+        action=normalise_action(clip.narration),
         verb=clip.verb,
         noun=clip.noun,
         description=None,
@@ -171,6 +212,8 @@ def _merge(out: Path, videos: list[str]) -> None:
                 frames = {k: row[k]["bytes"] for k in ("input_frame", "action_frame")}
                 yield ActionPair(**{**row, **frames})
 
+    for split in SPLITS:  # of a merge that was stopped
+        shutil.rmtree(out / split, ignore_errors=True)
     kept = write_pairs(out, pairs())
     lines: list[dict[str, str]] = []
     for video in videos:
@@ -179,9 +222,9 @@ def _merge(out: Path, videos: list[str]) -> None:
     schema = pa.schema([(name, pa.string()) for name in ("clip_id", "video_id", "split", "reason")])
     pq.write_table(pa.Table.from_pylist(lines, schema), out / "rejected.parquet")
     reasons = Counter(line["reason"].partition(":")[0] for line in lines)
+    (out / "README.md").write_text(_card(kept), encoding="utf-8")
     told = {"kept": kept, "rejected": dict(reasons)}
     (out / "report.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(_card(kept), encoding="utf-8")
 
 
 def _card(kept: dict[str, int]) -> str:

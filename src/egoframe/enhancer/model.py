@@ -48,7 +48,9 @@ class Enhancer:
 
         try:
             processor = AutoProcessor.from_pretrained(folder)
-            model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)
+            model = AutoModelForImageTextToText.from_pretrained(
+                folder, dtype=dtype, use_safetensors=True
+            )
         except (OSError, ValueError) as error:
             line = str(error).splitlines()[0]
             raise UserError(
@@ -77,7 +79,6 @@ class Enhancer:
         images: Sequence[Image.Image],
         actions: Sequence[str],
         descriptions: Sequence[str] | None = None,
-        temperature: float = 0.0,
     ) -> Enhancement:
         """Describe how each action is done in each picture.
 
@@ -86,14 +87,17 @@ class Enhancer:
             actions: B actions, such as "open drawer".
             descriptions: B texts to take instead of generating them; the embeddings are those
                 that generating them would have given.
-            temperature: of sampling; 0 takes the likeliest token.
         Raises:
-            UserError: an action holds one of the model's own marks, such as its end token.
+            UserError: a text holds one of the model's own marks, such as its end token.
         """
         tokenizer = self.processor.tokenizer
+        for text in (*actions, *(descriptions or ())):
+            marks = [mark for mark in tokenizer.all_special_tokens if mark in text]
+            if marks:
+                raise UserError(f"{text!r}: {marks[0]} is a mark of the model, not a word")
         inputs = self._inputs(images, actions)
         if descriptions is None:
-            answers, states = self._generate(inputs, temperature)
+            answers, states = self._generate(inputs)
         else:
             answers = [self._answer_tokens(text) for text in descriptions]
             states = self._states(inputs, answers)
@@ -107,13 +111,6 @@ class Enhancer:
         return Enhancement(said, self._image_embeds(inputs["pixel_values"]), text_embeds, mask)
 
     def _inputs(self, images: Sequence[Image.Image], actions: Sequence[str]) -> dict[str, Tensor]:
-        for action in actions:
-            marks = [m for m in self.processor.tokenizer.all_special_tokens if m in action]
-            if marks:
-                raise UserError(
-                    f"action {action!r}: {marks[0]} is a mark of the model, not a word; "
-                    "leave it out"
-                )
         batch = self.processor(
             images=list(images),
             text=[prompt(action) for action in actions],
@@ -137,18 +134,14 @@ class Enhancer:
         ends = (tokens_T == self.processor.tokenizer.eos_token_id).nonzero()
         return tokens_T[: int(ends[0]) + 1] if len(ends) else tokens_T
 
-    def _generate(
-        self, inputs: dict[str, Tensor], temperature: float
-    ) -> tuple[list[Tensor], Tensor]:
+    def _generate(self, inputs: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
         """The tokens of each answer, and the states (B, T, D) that predicted them."""
-        sampling = {"temperature": temperature} if temperature else {}
         out = self.model.generate(
             **inputs,
             max_new_tokens=MAX_TOKENS,
-            do_sample=bool(temperature),
+            do_sample=False,
             return_dict_in_generate=True,
             output_hidden_states=True,
-            **sampling,
         )
         new = out.sequences[:, inputs["input_ids"].shape[1] :]
         states = torch.stack([step[-1][:, -1] for step in out.hidden_states], 1)

@@ -21,7 +21,7 @@ from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored, prompt
 from egoframe.enhancer.small import IMAGE_SIZE, PATCH, new_model, new_processor
 from egoframe.errors import UserError
-from egoframe.generator.frames import load_frames
+from egoframe.frames import load_frames
 from egoframe.pairs import open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 
@@ -105,7 +105,7 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
         shown = [cross_entropy(read, words[inside, k], ignore_index=IGNORED) for k in range(2)]
         return said + config.grounding * torch.stack(shown).nan_to_num().sum()
 
-    model.load_state_dict(fit(model, loss, len(dataset), config.loop, config.out))
+    model.load_state_dict(fit(model, loss, len(dataset), config))
     enhancer = Enhancer(model, processor)
     enhancer.save_pretrained(config.out / "enhancer")
     return enhancer

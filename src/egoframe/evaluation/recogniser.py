@@ -18,6 +18,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from egoframe.errors import UserError
+from egoframe.frames import to_signed
 
 PACKAGED = Path(str(files("egoframe"))) / "weights" / "recogniser"
 
@@ -76,14 +77,10 @@ class ActionRecogniser(ModelMixin, ConfigMixin):
         """The most likely action of each pair of uint8 RGB pictures (B, H, W, 3)."""
         names: list[str] = []
         for start in range(0, len(inputs), batch_size):
-            pair = (to_signed(x[start : start + batch_size]) for x in (inputs, frames))
+            part = slice(start, start + batch_size)
+            pair = (to_signed(x[part].permute(0, 3, 1, 2)) for x in (inputs, frames))
             names += [self.actions[i] for i in self.eval()(*pair).argmax(1).tolist()]
         return names
-
-
-def to_signed(pictures_BHWC: Tensor) -> Tensor:
-    """uint8 (B, H, W, 3) → float32 (B, 3, H, W) in −1..1."""
-    return pictures_BHWC.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def load_recogniser(folder: str | Path = PACKAGED) -> ActionRecogniser:
@@ -93,7 +90,9 @@ def load_recogniser(folder: str | Path = PACKAGED) -> ActionRecogniser:
         UserError: the folder holds none.
     """
     try:
-        return ActionRecogniser.from_pretrained(folder, torch_dtype=torch.float32).eval()
+        return ActionRecogniser.from_pretrained(
+            folder, torch_dtype=torch.float32, use_safetensors=True
+        ).eval()
     except (OSError, ValueError) as error:
         raise UserError(
             f"{folder}: no action recogniser here ({str(error).splitlines()[0]}); "

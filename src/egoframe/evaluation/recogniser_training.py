@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from egoframe.evaluation.recogniser import ActionRecogniser
-from egoframe.generator.frames import load_frames
+from egoframe.frames import load_frames, to_signed
 from egoframe.pairs import open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 
@@ -37,7 +37,7 @@ def train_recogniser(config: RecogniserConfig) -> float:
 
     def loss(batch: Batch) -> Tensor:
         indices, generator = batch.indices, batch.generator
-        pairs = frames[indices].float() / 127.5 - 1
+        pairs = to_signed(frames[indices])
         flipped = torch.rand(len(indices), generator=generator) < 0.5
         pairs = torch.where(flipped[:, None, None, None, None], pairs.flip(-1), pairs)
         shift = torch.randint(-config.shift, config.shift + 1, (2,), generator=generator).tolist()
@@ -48,7 +48,7 @@ def train_recogniser(config: RecogniserConfig) -> float:
         logits = model(pairs[:, 0], pairs[:, 1]).float()
         return torch.nn.functional.cross_entropy(logits, wanted, label_smoothing=0.05)
 
-    model.load_state_dict(fit(model, loss, len(dataset), config.loop, config.out))
+    model.load_state_dict(fit(model, loss, len(dataset), config))
     model.save_pretrained(config.out / "recogniser")
     return accuracy(model, config.dataset)
 

@@ -11,11 +11,17 @@ Shape suffixes: B pictures, C channels, H height, W width, at the scale that the
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from diffusers import ConfigMixin, ModelMixin
+from diffusers import AutoencoderKL, ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
+
+from egoframe.errors import UserError
 
 
 class _Block(nn.Module):
@@ -136,6 +142,39 @@ class InputAwareAutoencoder(ModelMixin, ConfigMixin):
         moved = torch.stack((x, y)).to(flow_B2HW) + self.max_flow * torch.tanh(flow_B2HW)
         grid_BHW2 = moved.permute(0, 2, 3, 1)
         return F.grid_sample(frames_BCHW, grid_BHW2, padding_mode="border", align_corners=True)
+
+
+def encode(vae: Any, frames_BCHW: Tensor) -> Tensor:
+    """Frames (B, 3, H, W) in −1..1 → latents (B, C, H/8, W/8), the likeliest ones.
+
+    Those of an `AutoencoderKL` are not scaled, as InstructPix2Pix shows them to its U-Net.
+    """
+    encoded = vae.encode(frames_BCHW)
+    return encoded if torch.is_tensor(encoded) else encoded.latent_dist.mode()
+
+
+def decode(vae: Any, latents_BCHW: Tensor, input_BCHW: Tensor) -> Tensor:
+    """Drawn latents (B, C, H/8, W/8), and the input frames (B, 3, H, W), → frames (B, 3, H, W)."""
+    if isinstance(vae, InputAwareAutoencoder):
+        return vae.decode(latents_BCHW, input_BCHW)
+    return vae.decode(latents_BCHW / vae.config.scaling_factor).sample
+
+
+def open_autoencoder(folder: Path) -> Any:
+    """Open a trained `InputAwareAutoencoder`, or an `AutoencoderKL`.
+
+    Raises:
+        UserError: there is none in `folder`.
+    """
+    try:
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind: Any = (
+            AutoencoderKL if told["_class_name"] == "AutoencoderKL" else InputAwareAutoencoder
+        )
+        return kind.from_pretrained(folder, use_safetensors=True).eval()
+    except (OSError, ValueError, KeyError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise UserError(f"{folder}: not a trained autoencoder ({line})") from None
 
 
 def reconstruction_loss(drawn_BCHW: Tensor, true_BCHW: Tensor, input_BCHW: Tensor) -> Tensor:

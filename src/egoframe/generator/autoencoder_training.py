@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from egoframe.frames import load_frames, to_signed
 from egoframe.generator.autoencoder import InputAwareAutoencoder, reconstruction_loss
-from egoframe.generator.frames import load_frames, to_signed
 from egoframe.pairs import open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 
@@ -48,7 +48,7 @@ def train_autoencoder(config: AutoencoderConfig) -> InputAwareAutoencoder:
         drawn = model.decode(latents + noise.to(device), before)
         return reconstruction_loss(drawn.float(), action, before)
 
-    weights = fit(model, loss, len(frames), config.loop, config.out)
+    weights = fit(model, loss, len(frames), config)
     model.load_state_dict(weights)
     measured = measure_latents(model, frames)
     model = InputAwareAutoencoder(latent_channels=config.latent_channels, **measured)

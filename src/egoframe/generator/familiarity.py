@@ -1,4 +1,4 @@
-"""Is a photo anything like what a model was trained on?
+"""Is a photo, or an action, anything like what a model was trained on?
 
 A picture is summed up by where its colours and edges are; a Gaussian over the training frames says
 how far off a picture lies (Mahalanobis, 1936).
@@ -7,7 +7,7 @@ how far off a picture lies (Mahalanobis, 1936).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +21,13 @@ SLACK = 1.3  # times that distance is still familiar
 
 @dataclass(frozen=True)
 class Familiarity:
-    """The Gaussian over training frames: mean (D,), inverse covariance (D, D), largest distance."""
+    """The Gaussian over training frames: mean (D,), inverse covariance (D, D), largest
+    distance; and the words of the actions."""
 
     mean: np.ndarray
     precision: np.ndarray
     limit: float
+    words: frozenset[str]  # of the training's actions
 
     def distance(self, picture: Image.Image) -> float:
         """How far a picture lies from the training frames, in standard deviations."""
@@ -35,6 +37,23 @@ class Familiarity:
     def knows(self, picture: Image.Image) -> bool:
         """Whether a picture looks like the training frames."""
         return self.distance(picture) <= self.limit
+
+    def strange(self, pictures: Sequence[Image.Image], actions: Sequence[str]) -> Iterator[str]:
+        """What to tell about photos and (normalised) actions unlike those of the training."""
+        if not all(map(self.knows, pictures)):
+            yield (
+                "this photo is unlike the pictures that the model was trained on: real photos need "
+                "real weights"
+            )
+        for action in actions:
+            unknown = [word for word in action.split() if word not in self.words]
+            if unknown:
+                some = ", ".join(sorted(self.words)[:: max(1, len(self.words) // 12)])
+                yield f"{', '.join(unknown)!r}: not a word that the model learnt; it knows {some} …"
+
+
+class UnfamiliarWarning(UserWarning):
+    """A photo or an action is unlike what the model learnt from; the picture may be poor."""
 
 
 def descriptor(picture: Image.Image) -> np.ndarray:
@@ -63,15 +82,17 @@ def descriptor(picture: Image.Image) -> np.ndarray:
     return np.array(found)
 
 
-def fit(pictures: Sequence[Image.Image]) -> Familiarity:
-    """Learn what is familiar from training frames; some hundreds are enough."""
+def fit(pictures: Sequence[Image.Image], actions: Iterable[str]) -> Familiarity:
+    """Learn what is familiar from training frames, some hundreds are enough, and all actions."""
     rows = np.stack([descriptor(picture) for picture in pictures])
     mean = rows.mean(0)
     covariance = np.cov(rows.T) + 1e-4 * np.eye(rows.shape[1])
     precision = np.linalg.inv(covariance)
     off = rows - mean
     distances = np.sqrt(np.einsum("nd,de,ne->n", off, precision, off))
-    return Familiarity(mean, precision, float(SLACK * np.quantile(distances, QUANTILE)))
+    limit = float(SLACK * np.quantile(distances, QUANTILE))
+    words = frozenset(word for action in actions for word in action.split())
+    return Familiarity(mean, precision, limit, words)
 
 
 def save(familiarity: Familiarity, folder: Path) -> None:
@@ -80,6 +101,7 @@ def save(familiarity: Familiarity, folder: Path) -> None:
         "mean": np.round(familiarity.mean, 6).tolist(),
         "precision": np.round(familiarity.precision, 4).tolist(),
         "limit": round(familiarity.limit, 4),
+        "words": sorted(familiarity.words),
     }
     (folder / FILE).write_text(json.dumps(told) + "\n", encoding="utf-8")
 
@@ -90,4 +112,5 @@ def load(folder: str | Path) -> Familiarity | None:
     if not path.is_file():
         return None
     told = json.loads(path.read_text(encoding="utf-8"))
-    return Familiarity(np.array(told["mean"]), np.array(told["precision"]), told["limit"])
+    mean, precision = np.array(told["mean"]), np.array(told["precision"])
+    return Familiarity(mean, precision, told["limit"], frozenset(told["words"]))

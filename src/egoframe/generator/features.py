@@ -6,6 +6,8 @@ is kept twice: row 2i is pair i, row 2i + 1 its mirror image.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -17,18 +19,23 @@ from typing import Any
 
 import torch
 from PIL import Image
+from rich.console import Console
 from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
-from egoframe.generator.autoencoder import InputAwareAutoencoder
-from egoframe.generator.pipeline import named, to_tensor
+from egoframe.errors import UserError
+from egoframe.frames import to_tensor
+from egoframe.generator.autoencoder import encode, open_autoencoder
+from egoframe.generator.pipeline import named
 from egoframe.generator.tokenizer import LENGTH
+from egoframe.models import fingerprint
 from egoframe.pairs import open_pairs
 
 BATCH = 32  # pairs
+FRAMES = ["input_frame", "action_frame"]
 PART = 16 * BATCH  # pairs in a file
 
 
@@ -65,8 +72,13 @@ class Recipe:
 
 
 def load_features(folder: Path, recipe: Recipe) -> Features:
-    """Read the features of a training split from `folder`, once those that lack are made there."""
+    """Read the features of a training split from `folder`, once those that lack are made there.
+
+    Raises:
+        UserError: `folder` holds features of another dataset, autoencoder, enhancer or recipe.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    _check_same_recipe(folder / "recipe.json", recipe)
     count = len(open_pairs(recipe.dataset, "train"))
     paths = {start: folder / f"{start // PART:05d}.safetensors" for start in range(0, count, PART)}
     todo = [start for start, path in paths.items() if not path.exists()]
@@ -75,11 +87,36 @@ def load_features(folder: Path, recipe: Recipe) -> Features:
         workers = min(os.cpu_count() or 1, len(todo))
         with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
             running = [pool.submit(_make_part, recipe, start, paths[start]) for start in todo]
-            for future in track(running, "features"):
+            for future in track(running, "features", console=Console(stderr=True)):
                 future.result()
     parts = [load_file(path) for path in paths.values()]
     names = [field.name for field in fields(Features)]
     return Features(**{name: torch.cat([part[name] for part in parts]) for name in names})
+
+
+def _check_same_recipe(path: Path, recipe: Recipe) -> None:
+    told = {
+        "dataset": _sha256(open_pairs(recipe.dataset, "train").remove_columns(FRAMES).to_dict()),
+        "vae": fingerprint(recipe.vae),
+        "enhancer": fingerprint(recipe.enhancer),
+        "tokenizer": _sha256(sorted(recipe.tokenizer.get_vocab().items())),
+        "mirror": recipe.mirror,
+        "written_by": recipe.written_by,
+    }
+    if not path.exists():
+        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))
+    changed = [key for key in told if before.get(key) != told[key]]
+    if changed:
+        raise UserError(
+            f"{path.parent}: holds features of another {', '.join(changed)}; give another out "
+            "folder, or delete this one to make them afresh"
+        )
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _make_part(recipe: Recipe, start: int, path: Path) -> None:
@@ -105,15 +142,14 @@ def _make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
         return recipe.tokenizer(texts, return_tensors="pt", **settings).input_ids
 
     inputs, actions = (
-        versions([frame.convert("RGB") for frame in pairs[name]], _flipped)
-        for name in ("input_frame", "action_frame")
+        versions([frame.convert("RGB") for frame in pairs[name]], _flipped) for name in FRAMES
     )
     labels = versions(pairs["action"], str)
     given = versions(pairs["description"], mirrored) if recipe.written_by == "dataset" else None
     out = enhancer(inputs, labels, given)
     return {
-        "input_latents": vae.encode(to_tensor(inputs)).half(),
-        "action_latents": vae.encode(to_tensor(actions)).half(),
+        "input_latents": encode(vae, to_tensor(inputs)).half(),
+        "action_latents": encode(vae, to_tensor(actions)).half(),
         "tokens": tokens(list(map(named, labels, out.descriptions))),
         "label_tokens": tokens(labels),
         "image_embeds": out.image_embeds.half(),
@@ -123,7 +159,7 @@ def _make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
 
 @lru_cache(maxsize=1)
 def _models(vae: Path, enhancer: Path) -> tuple[Any, Enhancer]:
-    return InputAwareAutoencoder.from_pretrained(vae).eval(), Enhancer.from_pretrained(enhancer)
+    return open_autoencoder(vae), Enhancer.from_pretrained(enhancer)
 
 
 def _flipped(picture: Image.Image) -> Image.Image:

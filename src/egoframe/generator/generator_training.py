@@ -24,8 +24,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
 from egoframe.enhancer.tuning import described
+from egoframe.errors import UserError
 from egoframe.generator import familiarity
-from egoframe.generator.autoencoder import InputAwareAutoencoder
+from egoframe.generator.autoencoder import open_autoencoder
 from egoframe.generator.conditioner import Conditioner
 from egoframe.generator.features import Recipe, load_features
 from egoframe.generator.pipeline import ActionFramePipeline
@@ -57,6 +58,7 @@ class GeneratorConfig:
     vae: Path  # a trained autoencoder
     enhancer: Path  # a tuned enhancer
     out: Path
+    start_from: Path | None = None  # a trained pipeline: its networks, tokenizer and scale go on
     predict: Literal["latent", "change"] = "change"
     text: Literal["description", "label"] = "description"
     written_by: Literal["dataset", "enhancer"] = "enhancer"  # whose descriptions are learnt from
@@ -74,9 +76,15 @@ class GeneratorConfig:
 
 
 def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
-    """Train, and write the whole pipeline to `out/pipeline`; resumable."""
+    """Train, and write the whole pipeline to `out/pipeline`; resumable.
+
+    Raises:
+        UserError: a dataset or model that the settings name is missing, or does not fit.
+    """
+    if config.start_from is not None and not (config.start_from / "model_index.json").exists():
+        raise UserError(f"start_from={config.start_from}: no trained pipeline here")
     dataset = open_pairs(config.dataset, "train")
-    vae = InputAwareAutoencoder.from_pretrained(config.vae).eval()
+    vae = open_autoencoder(config.vae)
     enhancer = Enhancer.from_pretrained(config.enhancer)
     tokenizer = _tokenizer(config, dataset)
     recipe = Recipe(
@@ -86,6 +94,8 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     torch.manual_seed(config.loop.seed)
     networks = build_networks(config.network, features.input_latents.shape[1], enhancer, tokenizer)
     scale = change_scale(features) if config.predict == "change" else 1.0
+    if config.start_from is not None:
+        scale = _start_from(config.start_from, networks)
     empty = tokenizer([""], padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
     device = config.loop.device
 
@@ -129,7 +139,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         velocity = 1 / t.clamp(min=SMALLEST_T) ** 2  # (ε − x) − (ε − x̂) = (x̂ − x) / t
         return (weight * velocity * (out - clean) ** 2).mean() / weight.mean()
 
-    networks.load_state_dict(fit(networks, loss, len(dataset), config.loop, config.out))
+    networks.load_state_dict(fit(networks, loss, len(dataset), config))
     for part in (networks.eval(), vae, enhancer.model):
         part.half()  # as they are kept on disk
     pipeline = ActionFramePipeline(
@@ -152,7 +162,8 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     )
     pipeline.save_pretrained(config.out / "pipeline")
     some = range(0, len(dataset), max(1, len(dataset) // 1000))
-    seen = familiarity.fit([dataset[k]["input_frame"] for k in some])
+    photos = [dataset[k]["input_frame"] for k in some]
+    seen = familiarity.fit(photos, set(dataset["action"]))
     familiarity.save(seen, config.out / "pipeline")
     _forget_paths(config.out / "pipeline")
     return pipeline
@@ -167,10 +178,29 @@ def _forget_paths(folder: Path) -> None:
             path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
+def _start_from(folder: Path, networks: nn.ModuleDict) -> float:
+    """Give the networks the weights of a trained pipeline, and return its `change_scale`.
+
+    Raises:
+        UserError: they are of other sizes.
+    """
+    for name, network in networks.items():
+        kind: Any = type(network)
+        trained = kind.from_pretrained(folder / name, use_safetensors=True)
+        try:
+            network.load_state_dict(trained.state_dict())
+        except RuntimeError:
+            raise UserError(f"{folder / name}: is of another size than `network` says") from None
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    return float(index["change_scale"])
+
+
 def _tokenizer(config: GeneratorConfig, dataset: Any) -> Any:
     """The run's own tokenizer, kept: training one again may number its tokens differently."""
     folder = config.out / "tokenizer"
-    if not folder.exists():
+    if config.start_from is not None:
+        folder = config.start_from / "tokenizer"
+    elif not folder.exists():
         texts = described(dataset, config.dataset)
         words = [*texts, *map(mirrored, texts), *sorted(set(dataset["action"]))]
         temporary = folder.with_suffix(".writing")

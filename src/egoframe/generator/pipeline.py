@@ -6,11 +6,13 @@ Shape suffixes: B pictures, C channels, H height, W width of latents, T tokens, 
 from __future__ import annotations
 
 import hashlib
+import inspect
+import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils import BaseOutput
@@ -18,8 +20,16 @@ from PIL import Image
 from torch import Tensor
 
 from egoframe.enhancer.model import Enhancement, Enhancer
+from egoframe.errors import UserError
+from egoframe.frames import to_pictures, to_tensor
+from egoframe.generator import autoencoder
+from egoframe.generator.conditioner import Conditioner  # noqa: F401, diffusers looks for it
+from egoframe.generator.familiarity import Familiarity, UnfamiliarWarning
+from egoframe.images import upright
+from egoframe.pairs import check_action
 
 GRAIN = 32  # pixels: sides of the pictures that the model works on are multiples of it
+MAX_ASPECT = 4  # longer side of a photo to its shorter one
 
 
 @dataclass
@@ -64,6 +74,7 @@ class ActionFramePipeline(DiffusionPipeline):
     enhancer: Any
     processor: Any
     config: Any
+    familiarity: Familiarity | None = None  # set by `egoframe.load`, where a model has it
 
     model_cpu_offload_seq = "enhancer->text_encoder->conditioner->unet->vae"  # type: ignore
     _optional_components = ["enhancer", "processor"]  # noqa: RUF012, diffusers' own form
@@ -126,9 +137,11 @@ class ActionFramePipeline(DiffusionPipeline):
     ) -> ActionFrameOutput:
         """Draw what the person would see while doing the action.
 
+        Warns (`UnfamiliarWarning`) where the model never learnt from such a photo or such words.
+
         Arguments:
-            image: an RGB photo, or several; each is drawn in its own aspect.
-            action: such as "open the drawer", one for each photo.
+            image: a photo, or several; each is drawn upright and in its own aspect.
+            action: such as "open the drawer"; one for all photos, or one for each.
             description: how it is done; the enhancer writes it where it is not given.
             enhance: False takes the words of the action for the description.
             num_images: drawn for each photo, from different noise.
@@ -138,33 +151,46 @@ class ActionFramePipeline(DiffusionPipeline):
             seed, pair_ids: the noise of a picture depends on these two and its number alone, not
                 on the others that are drawn with it.
             callback: called with (step, steps) after each step.
+        Raises:
+            UserError: an action, description, photo or number that cannot be drawn from.
         """
-        images = [image] if isinstance(image, Image.Image) else list(image)
-        actions = [action] * len(images) if isinstance(action, str) else list(action)
-        given = [description] if isinstance(description, str) else description
-        names = list(pair_ids) if pair_ids is not None else [str(k) for k in range(len(images))]
-        sizes = [_working_size(photo, self.config.sample_size) for photo in images]
+        images = [upright(photo) for photo in _listed(image)]
+        count, config = len(images), self.config
+        actions = [check_action(text) for text in _for_each(action, count, "actions")]
+        if description is not None and not enhance:
+            raise UserError("a description is given and enhance is off; give one of the two")
+        given = None if description is None else _for_each(description, count, "descriptions")
+        names = [str(k) for k in range(count)] if pair_ids is None else list(pair_ids)
+        _for_each(names, count, "pair_ids")
+        steps = config.steps if steps is None else steps
+        text_guidance = config.text_guidance if text_guidance is None else text_guidance
+        image_guidance = config.image_guidance if image_guidance is None else image_guidance
+        _check_numbers(num_images, steps, text_guidance, image_guidance)
+        sizes = [_working_size(photo, config.sample_size) for photo in images]
+        if self.familiarity is not None:
+            for line in self.familiarity.strange(images, actions):
+                warnings.warn(line, UnfamiliarWarning, stacklevel=3)
         drawn: dict[int, list[Image.Image]] = {}
         said: dict[int, str] = {}
         for size in dict.fromkeys(sizes):  # photos of one aspect are drawn together
             group = [k for k, own in enumerate(sizes) if own == size]
-            small = [images[k].convert("RGB").resize(size, Image.Resampling.BOX) for k in group]
+            small = [images[k].resize(size, Image.Resampling.BOX) for k in group]
             texts = None if given is None else [given[k] for k in group]
             enhanced = self._enhance(small, [actions[k] for k in group], texts, enhance)
             generators = [
                 _generator(seed, names[k], number) for k in group for number in range(num_images)
             ]
             words = enhanced.descriptions
-            if self.config.name_action:
+            if config.name_action:
                 words = list(map(named, [actions[k] for k in group], words))
             pictures = self._draw(
                 small,
                 words,
                 enhanced,
                 num_images,
-                steps or self.config.steps,
-                self.config.text_guidance if text_guidance is None else text_guidance,
-                self.config.image_guidance if image_guidance is None else image_guidance,
+                steps,
+                text_guidance,
+                image_guidance,
                 generators,
                 callback,
             )
@@ -172,10 +198,9 @@ class ActionFramePipeline(DiffusionPipeline):
                 own = pictures[place * num_images : (place + 1) * num_images]
                 drawn[k] = [_restore_aspect(picture, images[k]) for picture in own]
                 said[k] = enhanced.descriptions[place]
-        order = range(len(images))
         return ActionFrameOutput(
-            images=[picture for k in order for picture in drawn[k]],
-            descriptions=[said[k] for k in order],
+            images=[picture for k in range(count) for picture in drawn[k]],
+            descriptions=[said[k] for k in range(count)],
         )
 
     def _enhance(
@@ -231,7 +256,8 @@ class ActionFramePipeline(DiffusionPipeline):
         self.scheduler.set_timesteps(steps, device=device)
         start = getattr(self.scheduler, "init_noise_sigma", 1.0)
         latents_BCHW = torch.cat(noise).to(device, dtype) * start
-        extra = {"generator": generators}
+        takes = inspect.signature(self.scheduler.step).parameters
+        extra = {"generator": generators} if "generator" in takes else {}
         for step, t in enumerate(self.scheduler.timesteps):
             scaled = latents_BCHW
             if hasattr(self.scheduler, "scale_model_input"):
@@ -252,18 +278,11 @@ class ActionFramePipeline(DiffusionPipeline):
 
     def encode_frames(self, frames_BCHW: Tensor) -> Tensor:
         """Frames (B, 3, H, W) in −1..1 → the latents that the U-Net sees of the input frame."""
-        encoded = self.vae.encode(frames_BCHW)
-        return encoded if torch.is_tensor(encoded) else encoded.latent_dist.mode()
+        return autoencoder.encode(self.vae, frames_BCHW)
 
     def decode_latents(self, latents_BCHW: Tensor, frames_BCHW: Tensor) -> list[Image.Image]:
         """Latents → pictures; `frames_BCHW` are the input frames (B, 3, H, W)."""
-        scale = getattr(self.vae.config, "scaling_factor", None)
-        if scale is None:
-            decoded = self.vae.decode(latents_BCHW, frames_BCHW)
-        else:
-            decoded = self.vae.decode(latents_BCHW / scale, return_dict=False)[0]
-        values = ((decoded.float() + 1) * 127.5).round().clamp(0, 255).byte()
-        return [Image.fromarray(v) for v in values.permute(0, 2, 3, 1).cpu().numpy()]
+        return to_pictures(autoencoder.decode(self.vae, latents_BCHW, frames_BCHW))
 
     def encode_text(self, texts: list[str], enhanced: Enhancement, kept: bool = True) -> Tensor:
         """The cross-attention context of texts; with `kept` False, that of dropped text."""
@@ -284,10 +303,27 @@ def named(action: str, description: str) -> str:
     return action if description == action else f"{action}. {description}"
 
 
-def to_tensor(images: Sequence[Image.Image]) -> Tensor:
-    """RGB pictures of one size → (B, 3, H, W) in −1..1."""
-    stacked = np.stack([np.asarray(image.convert("RGB")) for image in images])
-    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1
+def _listed(image: Image.Image | Sequence[Image.Image]) -> list[Image.Image]:
+    return [image] if isinstance(image, Image.Image) else list(image)
+
+
+def _for_each(given: str | Sequence[str], count: int, name: str) -> list[str]:
+    """One text for each of `count` photos."""
+    texts = [given] * count if isinstance(given, str) else list(given)
+    if len(texts) != count:
+        raise UserError(f"{len(texts)} {name} for {count} photos; give one for each")
+    return texts
+
+
+def _check_numbers(
+    num_images: int, steps: int, text_guidance: float, image_guidance: float
+) -> None:
+    for name, number in (("num_images", num_images), ("steps", steps)):
+        if number < 1:
+            raise UserError(f"{name} {number}: at least 1")
+    for name, strength in (("text_guidance", text_guidance), ("image_guidance", image_guidance)):
+        if not math.isfinite(strength):
+            raise UserError(f"{name} {strength}: give a number, such as 1.5")
 
 
 def _generator(seed: int, pair_id: str, number: int) -> torch.Generator:
@@ -298,6 +334,11 @@ def _generator(seed: int, pair_id: str, number: int) -> torch.Generator:
 
 def _working_size(image: Image.Image, sample_size: int) -> tuple[int, int]:
     """Width and height, multiples of GRAIN, nearest to the image's aspect at the model's area."""
+    if max(image.size) > MAX_ASPECT * min(image.size):
+        raise UserError(
+            f"a photo of {image.width}×{image.height} is too long and narrow to draw; crop it to "
+            f"at most {MAX_ASPECT}:1"
+        )
     ratio = (image.width / image.height) ** 0.5
     width = max(GRAIN, round(sample_size * ratio / GRAIN) * GRAIN)
     height = max(GRAIN, round(sample_size / ratio / GRAIN) * GRAIN)

@@ -74,9 +74,14 @@ def record(out: Path, config: RecordConfig, workers: int | None = None) -> Itera
     The same call again goes on where it was.
 
     Raises:
-        UserError: unusable settings, another recording in `out`, or `out` cannot be written.
+        UserError: unusable settings, no renderer, another recording in `out`, or `out` cannot be
+            written.
     """
+    from egoframe.kitchen.render import unavailable
+
     _check(out, config)
+    if (reason := unavailable()) is not None:
+        raise UserError(reason)
     videos = [f"P{k + 1:02d}_01" for k in range(config.kitchens)]
     todo = [k for k, video in enumerate(videos) if not _done(out, video).exists()]
     yield from (video for k, video in enumerate(videos) if k not in set(todo))
@@ -96,7 +101,7 @@ def record(out: Path, config: RecordConfig, workers: int | None = None) -> Itera
 
 def split_of(config: RecordConfig, kitchen: int) -> Split:
     """The last kitchens of a recording are its validation split."""
-    held_out = max(1, round(config.kitchens * config.validation_share))
+    held_out = min(max(1, round(config.kitchens * config.validation_share)), config.kitchens - 1)
     return "validation" if kitchen >= config.kitchens - held_out else "train"
 
 
@@ -107,6 +112,10 @@ def _check(out: Path, config: RecordConfig) -> None:
         raise UserError(f"--actions {config.actions}: at least 1")
     if not 32 <= config.size <= 1024 or config.size % 2:
         raise UserError(f"--size {config.size}: an even number of pixels from 32 to 1024")
+    if config.seed < 0:
+        raise UserError(f"--seed {config.seed}: 0 or more")
+    if not 0 <= config.validation_share < 1:
+        raise UserError(f"--validation-share {config.validation_share}: from 0 to below 1")
     settings = asdict(config)
     path = out / "recording.json"
     try:

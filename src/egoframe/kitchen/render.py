@@ -18,16 +18,19 @@ from egoframe.kitchen.world import World
 SUPERSAMPLING = 1.5
 OCCLUSION_RADIUS = 0.05  # metres
 OCCLUSION_STRENGTH = 0.9
+INSTALL = "install libegl1 and libgl1-mesa-dri (Debian, Ubuntu), or OSMesa"
 
 
 def unavailable() -> str | None:
     """Why no picture can be drawn on this machine, or None if it can."""
+    if not hasattr(mujoco, "GLContext"):
+        return f"no offscreen OpenGL here; {INSTALL}"
     try:
         context = mujoco.GLContext(8, 8)
         context.make_current()
         context.free()
     except Exception as error:  # every backend raises its own kind
-        return f"no offscreen OpenGL here ({error}); install libegl1 and libgl1-mesa-dri"
+        return f"no offscreen OpenGL here ({error}); {INSTALL}"
     return None
 
 

@@ -26,8 +26,3 @@ class ActionClip:
     critical: dict[str, float] = field(default_factory=dict)  # pre, contact, pnr, post
     boxes: dict[str, list[Box]] = field(default_factory=dict)  # by critical frame
     facts: str | None = None  # JSON, from a simulator
-
-
-def normalise(narration: str) -> str:
-    """An action in plain words: "open drawer" from "Open  drawer." """
-    return " ".join(narration.replace("-", " ").lower().strip(" .").split())

@@ -1,12 +1,14 @@
-"""The frames of a dataset as tensors."""
+"""Frames as tensors: RGB, uint8 0..255 or float −1..1."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from egoframe.errors import UserError
@@ -43,3 +45,15 @@ def load_frames(dataset: datasets.Dataset) -> Tensor:
 def to_signed(frames: Tensor) -> Tensor:
     """uint8 0..255 → float32 −1..1."""
     return frames.float() / 127.5 - 1
+
+
+def to_tensor(pictures: Sequence[Image.Image]) -> Tensor:
+    """Pictures of one size → (B, 3, H, W) in −1..1."""
+    stacked = np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
+    return to_signed(torch.from_numpy(stacked).permute(0, 3, 1, 2))
+
+
+def to_pictures(frames_BCHW: Tensor) -> list[Image.Image]:
+    """Frames (B, 3, H, W) in −1..1 → pictures."""
+    values = ((frames_BCHW.float() + 1) * 127.5).round().clamp(0, 255).byte()
+    return [Image.fromarray(v) for v in values.permute(0, 2, 3, 1).cpu().numpy()]

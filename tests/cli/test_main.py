@@ -2,38 +2,16 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from PIL import Image
 
-EGOFRAME = [sys.executable, "-c", "from egoframe.cli import main; main()"]
-
-
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*EGOFRAME, *map(str, arguments)], capture_output=True, text=True)
-
-
-@pytest.fixture
-def photo(tmp_path) -> Path:
-    path = tmp_path / "photo.png"
-    Image.new("RGB", (64, 48), (90, 120, 60)).save(path)
-    return path
-
-
-def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a command that was refused."""
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    return lines[0]
+from tests.cli.run import refused, run
 
 
 def test_help_is_quick_and_loads_nothing_heavy():
     code = (
         "import sys, egoframe, egoframe.cli; "
-        "print([m for m in ('torch', 'mujoco', 'numpy', 'diffusers') if m in sys.modules])"
+        "print([m for m in ('torch', 'mujoco', 'numpy', 'diffusers', 'PIL') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
@@ -58,22 +36,6 @@ def test_every_command_has_help_with_examples(command):
         assert "Example" in done.stdout
 
 
-def test_generate_refuses_bad_actions(photo, tmp_path):
-    assert "action is empty" in refused(run("generate", photo, "  ", "--out", tmp_path))
-    long = " ".join(["open"] * 1000)
-    assert "1000 words" in refused(run("generate", photo, long, "--out", tmp_path))
-
-
-def test_generate_refuses_bad_files_and_models(photo, tmp_path):
-    assert "no such file" in refused(run("generate", tmp_path / "absent.png", "open drawer"))
-    assert "is a folder" in refused(run("generate", tmp_path, "open drawer"))
-    model = tmp_path / "nothing"
-    assert "no such model" in refused(run("generate", photo, "open drawer", "--model", model))
-    model.mkdir()
-    assert "model_index.json" in refused(run("generate", photo, "open drawer", "--model", model))
-    assert "--dtype int3" in refused(run("generate", photo, "open drawer", "--dtype", "int3"))
-
-
 def test_bad_folders_and_settings_are_named(tmp_path):
     assert "EPIC_100_train.csv" in refused(run("data", "build", "epic", tmp_path, tmp_path / "out"))
     assert "unknown setting speed" in refused(
@@ -81,6 +43,8 @@ def test_bad_folders_and_settings_are_named(tmp_path):
     )
     assert "no such config" in refused(run("train", "generator", tmp_path / "absent.yaml"))
     assert "no dataset" in refused(run("describe", tmp_path))
+    for bad in ("--workers=0", "--seed=-1", "--actions=0", "--validation-share=nan"):
+        assert bad.split("=")[0] in refused(run("kitchen", "record", tmp_path / "r", bad))
     assert "--kitchens 1" in refused(run("kitchen", "record", tmp_path / "r", "--kitchens", "1"))
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert "cannot be written" in refused(run("kitchen", "record", tmp_path / "file"))
