@@ -1,8 +1,12 @@
 # `make demo` sets everything up in .venv and draws a picture; `make test` sets up and passes all checks.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 SOURCES := pyproject.toml constraints.txt
 PHOTO := examples/kitchen.png
+
+# Debian packages, where they can be installed.
+APT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
+	apt-get install -y -qq --no-install-recommends
 
 .PHONY: demo test fast clean
 
@@ -19,7 +23,9 @@ fast: .venv/test.stamp .venv/renderer.stamp
 	$(BIN)/pytest -q -n 2 -m "not slow"
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv || python3 -m venv .venv
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || { $(APT) python3-venv; } || \
+		{ echo "$(PYTHON) makes no virtual environments: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
 
 .venv/run.stamp: .venv/bin/python $(SOURCES)
 	$(BIN)/pip install -q -c constraints.txt torch==2.13.0
@@ -33,9 +39,8 @@ fast: .venv/test.stamp .venv/renderer.stamp
 
 # Debian's software renderer, where it can be installed; without one, rendering tests skip.
 .venv/renderer.stamp: .venv/bin/python
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! ldconfig -p | grep -q libEGL.so.1; then \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends libegl1 libgl1 libgl1-mesa-dri \
-		|| echo "no renderer could be installed: rendering tests will skip"; fi
+	@/sbin/ldconfig -p | grep -q libEGL.so.1 || { $(APT) libegl1 libgl1 libgl1-mesa-dri; } || \
+		echo "no renderer could be installed: rendering tests will skip"
 	@touch $@
 
 clean:

@@ -41,6 +41,7 @@ def test_yaml_then_overrides(tmp_path):
         (["out=x", "kind=c"], "not one of a, b"),
         (["out=x", "inner=3"], "group of settings"),
         (["out=x", "rate"], "form key=value"),
+        (["out=x", "inner.sizes=[1, 2"], r"inner\.sizes: '\[1, 2' is not a value"),
     ],
 )
 def test_bad_settings_are_named(overrides, words):

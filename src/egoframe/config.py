@@ -51,13 +51,11 @@ def load_config(
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
                 raise UserError(f"{key}: {parent!r} is a value, not a group of settings")
-        node[leaf] = yaml.safe_load(value) if value else ""
+        try:
+            node[leaf] = yaml.safe_load(value) if value else ""
+        except yaml.YAMLError:
+            raise UserError(f"{key}: {value!r} is not a value; quote what has marks") from None
     return _build(cls, values, prefix="")
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """The config as plain dicts and values, ready for YAML or JSON."""
-    return dataclasses.asdict(config)
 
 
 def _build(cls: type[Config], values: Mapping[str, Any], prefix: str) -> Config:

@@ -41,7 +41,8 @@ def test_measured_latents_are_normalised(model):
     from egoframe.generator.autoencoder_training import measure_latents
 
     pairs = torch.randint(0, 256, (40, 2, 3, 64, 64), dtype=torch.uint8)
-    measured = measure_latents(model, pairs)
+    mean, std = measure_latents(model, pairs)
+    measured = {"latents_mean": tuple(mean.tolist()), "latents_std": tuple(std.tolist())}
     sizes = {"latent_channels": 4, "widths": (16, 32), "detail": 8}
     normal = InputAwareAutoencoder(**sizes, **measured).eval()
     normal.load_state_dict(model.state_dict())

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -13,7 +14,7 @@ import egoframe
 from egoframe.enhancer.tuning import EnhancerConfig, train_enhancer
 from egoframe.errors import UserError
 from egoframe.frames import to_tensor
-from egoframe.generator.autoencoder import open_autoencoder
+from egoframe.generator.autoencoder import decode, encode, open_autoencoder
 from egoframe.generator.autoencoder_training import AutoencoderConfig, train_autoencoder
 from egoframe.generator.features import Recipe, load_features
 from egoframe.generator.generator_training import GeneratorConfig, NetworkConfig, train_generator
@@ -66,6 +67,23 @@ def test_it_learns_what_the_action_does(runs):
         assert change[mug].mean() > 20
         assert np.abs(drawn - shown)[mug].mean() < 0.3 * change[mug].mean()
         assert np.abs(drawn - shown)[:, :32].mean() < 5
+
+
+def test_the_papers_switches_train_too(runs):
+    """A decoder that sees the latent alone, and diffusion of the action frame's own latent."""
+    loop = LoopConfig(steps=100, batch_size=8, lr=3e-3, warmup=5, ema=0.9)
+    config = AutoencoderConfig(runs / "pairs", runs / "plain", "plain", loop=loop)
+    vae = train_autoencoder(config)
+    assert isinstance(open_autoencoder(runs / "plain" / "vae"), AutoencoderKL)
+    frames = to_tensor([photo("red"), photo("blue", taken=True)])
+    with torch.inference_mode():
+        shown = decode(vae, encode(vae, frames), frames)
+    assert (shown - frames).abs().mean() < 0.3 * (frames - frames.mean()).abs().mean()
+    config = generator_config(runs, "latent", predict="latent")
+    train_generator(replace(config, vae=runs / "plain" / "vae", loop=replace(config.loop, steps=3)))
+    pipe = egoframe.load(runs / "latent" / "pipeline")
+    assert pipe.config.predict == "latent"
+    assert pipe(photo("red"), "take mug", steps=2).images[0].size == (64, 64)
 
 
 def test_mirror_images_have_mirrored_features(runs):

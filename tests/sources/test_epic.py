@@ -45,6 +45,7 @@ def test_flaws_are_counted_and_rows_that_cannot_be_read_left_out(tmp_path):
         ["c", "P01_01", "later", "00:00:04", "open drawer", "open", "drawer"],
         ["a", "P01_01", "00:00:01", "00:00:02", "open drawer", "open", "drawer"],
         ["d", "P01_01", "00:00:01", "00:09:00", "open drawer", "open", "drawer"],
+        ["e", "P01_01", "00:00:01"],
     ])  # fmt: skip
     (tmp_path / "EPIC_100_video_info.csv").write_text(
         "video_id,duration,fps\nP01_01,60,50\n", encoding="utf-8"
@@ -56,7 +57,16 @@ def test_flaws_are_counted_and_rows_that_cannot_be_read_left_out(tmp_path):
         "timestamp cannot be read": 1,
         "narration_id given twice": 1,
         "stops after the video's end": 1,
+        "row cut short": 1,
     }
+
+
+def test_a_table_with_words_for_numbers_is_named(tmp_path):
+    write(tmp_path, [])
+    info = tmp_path / "EPIC_100_video_info.csv"
+    info.write_text("video_id,duration,fps\nP01_01,long,50\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"video_info\.csv: a duration or fps is no number"):
+        list(EpicSource(tmp_path).clips())
 
 
 def test_a_table_of_something_else_is_refused(tmp_path):

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from egoframe.frames import load_frames, to_signed
-from egoframe.generator.autoencoder import InputAwareAutoencoder, reconstruction_loss
+from egoframe.generator.autoencoder import InputAwareAutoencoder, encode, reconstruction_loss
+from egoframe.generator.plain_autoencoder import (
+    KL_WEIGHT,
+    draw_again,
+    new_plain,
+    normalise_latents,
+)
 from egoframe.pairs import open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 
@@ -20,16 +27,22 @@ class AutoencoderConfig:
 
     dataset: Path
     out: Path
+    decoder: Literal["plain", "input-aware"] = "input-aware"
     latent_channels: int = 8
     latent_noise: float = 0.5  # most noise on the latent, for decoding what a sampler draws
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
-def train_autoencoder(config: AutoencoderConfig) -> InputAwareAutoencoder:
-    """Train, measure the latents, and write the model to `out/vae`; resumable."""
+def train_autoencoder(config: AutoencoderConfig) -> Any:
+    """Train, normalise the latents, and write the model to `out/vae`; resumable.
+
+    Returns:
+        An `InputAwareAutoencoder`, or with a plain decoder an `AutoencoderKL`.
+    """
+    plain = config.decoder == "plain"
     frames = load_frames(open_pairs(config.dataset, "train"))
     torch.manual_seed(config.loop.seed)
-    model = InputAwareAutoencoder(latent_channels=config.latent_channels)
+    model: Any = (new_plain if plain else InputAwareAutoencoder)(config.latent_channels)
     model.to(memory_format=torch.channels_last)  # a sixth faster on a CPU
     device = config.loop.device
 
@@ -42,6 +55,10 @@ def train_autoencoder(config: AutoencoderConfig) -> InputAwareAutoencoder:
         same = torch.rand(len(indices), generator=generator) < 0.1  # nothing happens
         action = torch.where(same[:, None, None, None], before, action)
         before, action = before.to(device), action.to(device)
+        if plain:
+            size = (len(indices), config.latent_channels, *(n // 8 for n in action.shape[-2:]))
+            drawn, kl = draw_again(model, action, torch.randn(size, generator=generator).to(device))
+            return reconstruction_loss(drawn.float(), action, before) + KL_WEIGHT * kl
         latents = model.encode(action)
         level = config.latent_noise * torch.rand(len(indices), 1, 1, 1, generator=generator)
         noise = level * torch.randn(latents.shape, generator=generator)
@@ -50,22 +67,21 @@ def train_autoencoder(config: AutoencoderConfig) -> InputAwareAutoencoder:
 
     weights = fit(model, loss, len(frames), config)
     model.load_state_dict(weights)
-    measured = measure_latents(model, frames)
-    model = InputAwareAutoencoder(latent_channels=config.latent_channels, **measured)
-    model.load_state_dict(weights)
+    mean, std = measure_latents(model, frames)
+    if plain:
+        normalise_latents(model, mean, std)
+    else:
+        measured = {"latents_mean": tuple(mean.tolist()), "latents_std": tuple(std.tolist())}
+        model = InputAwareAutoencoder(config.latent_channels, **measured)
+        model.load_state_dict(weights)
     model.save_pretrained(config.out / "vae")
     return model
 
 
 @torch.no_grad()
-def measure_latents(
-    model: InputAwareAutoencoder, frames: Tensor, count: int = 1000
-) -> dict[str, tuple[float, ...]]:
-    """Mean and deviation of each latent channel, over `count` pairs spread over the data."""
+def measure_latents(model: Any, frames: Tensor, count: int = 1000) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (C,) of each latent channel, over `count` pairs spread over the data."""
     chosen = torch.linspace(0, len(frames) - 1, min(count, len(frames))).long()
-    latents = [model.encode(to_signed(frames[part]).flatten(0, 1)) for part in chosen.split(32)]
+    latents = [encode(model, to_signed(frames[part]).flatten(0, 1)) for part in chosen.split(32)]
     whole = torch.cat(latents).transpose(0, 1).flatten(1)
-    return {
-        "latents_mean": tuple(whole.mean(1).tolist()),
-        "latents_std": tuple(whole.std(1).tolist()),
-    }
+    return whole.mean(1), whole.std(1)

@@ -30,7 +30,7 @@ def hob(b: Builder, x: float) -> None:
             ring = meshes.lathe([(0.098, 0.0), (0.088, 0.0)], 24)
             b.add(b.spec.worldbody, ring, mark, (x + dx, dy, ring_z))
             if dy > 0.3:
-                b.spots.append(Spot("hob", (x + dx, dy, top + 0.012), "hob"))
+                b.spots.append(Spot("hob", (x + dx, dy, top + 0.012)))
     panel = b.material(textures.brushed(b.rng, COLORS["steel"]), shine=0.5)
     z = top - THICKNESS - 0.045
     b.add(

@@ -50,7 +50,6 @@ class Spot:
 
     kind: str  # worktop, board, hob, sink
     position: tuple[float, float, float]
-    zone: str
 
 
 @dataclass

@@ -306,7 +306,7 @@ def _sink(b: Builder, x: float, worktop: str) -> None:
     b.add(world, edge, steel, (x, 0, top + 0.001))
     drain = meshes.lathe([(0.028, 0.0), (0.0, 0.001)], 12)
     b.add(world, drain, b.material(color=(0.12, 0.12, 0.13)), (x, 0.30, top - deep + 0.006))
-    b.spots.append(Spot("sink", (x, 0.26, top - deep + 0.006), "sink"))
+    b.spots.append(Spot("sink", (x, 0.26, top - deep + 0.006)))
     _tap(b, x, top, deep)
 
 

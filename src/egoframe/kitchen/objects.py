@@ -37,18 +37,17 @@ def build_objects(b: Builder) -> None:
     top = b.style.worktop_height
     for zone, spots in ZONE_SPOTS.items():
         b.spots += [
-            Spot("worktop" if roomy else "ledge", (where[zone] + dx, y, top), zone)
+            Spot("worktop" if roomy else "ledge", (where[zone] + dx, y, top))
             for dx, y, roomy in spots
         ]
     edge = ZONE_WIDTH * len(b.style.zones) / 2
     for side in (-1, 1):
-        zone = b.style.zones[0 if side < 0 else -1]
-        b.spots += [Spot("worktop", (side * (edge + 0.13), y, top), zone) for y in (0.15, 0.40)]
+        b.spots += [Spot("worktop", (side * (edge + 0.13), y, top)) for y in (0.15, 0.40)]
 
     board_at = (where["prep"] - 0.09, 0.20, top)
     _place(b, board(b), board_at)
     surface = top + 0.02
-    b.spots.append(Spot("board", (board_at[0] - 0.03, 0.21, surface), "prep"))
+    b.spots.append(Spot("board", (board_at[0] - 0.03, 0.21, surface)))
     _place(b, [bread, tomato, carrot][b.rng.integers(3)](b), b.spots[-1].position)
     _place(b, knife(b), (board_at[0] + 0.13, 0.20, surface))
 

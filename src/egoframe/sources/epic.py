@@ -75,6 +75,9 @@ class EpicSource:
         info: dict[str, tuple[float, float]],
         simulator: dict[str, dict[str, Any]],
     ) -> ActionClip | None:
+        if any(row[name] is None for name in REQUIRED):
+            self.anomalies["row cut short"] += 1
+            return None
         try:
             start, stop = seconds(row["start_timestamp"]), seconds(row["stop_timestamp"])
         except ValueError:
@@ -121,7 +124,10 @@ class EpicSource:
         """Duration in seconds and frames/s of every video that the table knows."""
         path = self.folder / "EPIC_100_video_info.csv"
         rows = _read_table(path, ("video_id", "duration", "fps"))
-        return {row["video_id"]: (float(row["duration"]), float(row["fps"])) for row in rows}
+        try:
+            return {row["video_id"]: (float(row["duration"]), float(row["fps"])) for row in rows}
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{path}: a duration or fps is no number ({error})") from None
 
     def _simulator(self) -> dict[str, dict[str, Any]]:
         path = self.folder / "simulator.jsonl"
