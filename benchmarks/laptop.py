@@ -18,6 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
+ACTIONS = ("take mug", "open drawer", "turn on tap", "cut bread", "stir pot", "wipe counter",
+           "close microwave")  # fmt: skip
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -69,6 +72,7 @@ def in_one_process(arguments: argparse.Namespace) -> tuple[float, int]:
     """The median time of a call, the model loaded and used once before; and the largest difference
     of a value between eight pictures drawn together and alone."""
     import numpy as np
+    from PIL import Image
 
     import egoframe
     from egoframe.images import open_photo
@@ -80,8 +84,13 @@ def in_one_process(arguments: argparse.Namespace) -> tuple[float, int]:
         pipe(photo, arguments.action)
         seconds.append(time.perf_counter() - started)
     names = [str(k) for k in range(8)]
-    together = pipe([photo] * 8, arguments.action, pair_ids=names).images
-    alone = [pipe(photo, arguments.action, pair_ids=[name]).images[0] for name in names]
+    photos = [photo, photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)] * 4
+    actions = [arguments.action, *ACTIONS]
+    together = pipe(photos, actions, pair_ids=names).images
+    alone = [
+        pipe(*one, pair_ids=[name]).images[0]
+        for *one, name in zip(photos, actions, names, strict=True)
+    ]
     apart = max(
         int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max())
         for a, b in zip(together, alone, strict=True)
