@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation")
 SHARD_ROWS = 2000
+ARTICLES = ("the", "a", "an")
 MAX_WORDS, MAX_CHARACTERS = 40, 300  # of an action
 
 
@@ -58,19 +59,23 @@ class ActionPair:
     facts: str | None = None  # JSON: what only a simulator knows, see kitchen.teacher
 
 
-def normalise_action(text: str) -> str:
-    """An action in the words of the datasets: "turn on tap" from "Turn-on the tap."."""
+def normalise_action(text: str, articles: bool = True) -> str:
+    """An action in plain words: "turn on the tap" from "Turn-on  the tap.".
+
+    Arguments:
+        articles: keep "the", "a" and "an"; EPIC-KITCHENS' narrations have none.
+    """
     words = text.replace("-", " ").lower().strip(" .!").split()
-    return " ".join(word for word in words if word not in ("the", "a", "an"))
+    return " ".join(word for word in words if articles or word not in ARTICLES)
 
 
-def check_action(text: str) -> str:
+def check_action(text: str, articles: bool = True) -> str:
     """The action, normalised.
 
     Raises:
         UserError: it is empty, or too long to be one action.
     """
-    words = normalise_action(text)
+    words = normalise_action(text, articles)
     if not words:
         raise UserError('the action is empty; say what the person does, such as "open the drawer"')
     count = len(text.split())

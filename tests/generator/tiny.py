@@ -47,6 +47,7 @@ def tiny_pipeline(paper: bool = False) -> ActionFramePipeline:
         processor=processor,
         predict="latent" if paper else "change",
         prediction="scheduler" if paper else "sample",
+        articles=False,
         sample_size=64,
         steps=3,
         text_guidance=2.0,

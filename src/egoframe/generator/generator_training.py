@@ -31,7 +31,7 @@ from egoframe.generator.conditioner import Conditioner
 from egoframe.generator.features import Recipe, load_features
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.tokenizer import LENGTH, new_tokenizer
-from egoframe.pairs import open_pairs
+from egoframe.pairs import ARTICLES, open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 
 SMALLEST_T = 0.5  # below it the weight of an error grows no more
@@ -155,6 +155,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         change_scale=scale,
         prediction="sample",
         name_action=True,
+        articles=any(set(action.split()) & set(ARTICLES) for action in dataset["action"]),
         sample_size=8 * features.input_latents.shape[-1],
         steps=50,
         text_guidance=1.5,

@@ -61,6 +61,7 @@ class ActionFramePipeline(DiffusionPipeline):
         prediction: what the U-Net puts out: what the "scheduler" expects, or, for flow matching,
             the clean "sample" itself, from which the velocity follows (Li & He, 2025).
         name_action: put the action's own words before its description.
+        articles: keep "the" and "a" in actions; False where the model learnt from none.
         sample_size: side of the square whose area the model works at, in pixels.
         steps, text_guidance, image_guidance: defaults of a call.
     """
@@ -93,6 +94,7 @@ class ActionFramePipeline(DiffusionPipeline):
         change_scale: float = 1.0,
         prediction: str = "scheduler",
         name_action: bool = False,
+        articles: bool = True,
         sample_size: int = 256,
         steps: int = 100,
         text_guidance: float = 7.5,
@@ -114,6 +116,7 @@ class ActionFramePipeline(DiffusionPipeline):
             change_scale=change_scale,
             prediction=prediction,
             name_action=name_action,
+            articles=articles,
             sample_size=sample_size,
             steps=steps,
             text_guidance=text_guidance,
@@ -156,7 +159,9 @@ class ActionFramePipeline(DiffusionPipeline):
         """
         images = [upright(photo) for photo in _listed(image)]
         count, config = len(images), self.config
-        actions = [check_action(text) for text in _for_each(action, count, "actions")]
+        actions = [
+            check_action(text, config.articles) for text in _for_each(action, count, "actions")
+        ]
         if description is not None and not enhance:
             raise UserError("a description is given and enhance is off; give one of the two")
         given = None if description is None else _for_each(description, count, "descriptions")
