@@ -19,7 +19,8 @@ def test_normalised_latents_decode_to_the_same_frames():
     shift, scale = mean[:, None, None], std[:, None, None]
     torch.testing.assert_close(encode(vae, frames()), (latents - shift) / scale)
     torch.testing.assert_close(vae.encode(frames()).latent_dist.std, deviation / scale)
-    torch.testing.assert_close(decode(vae, encode(vae, frames()), frames()), drawn)
+    again = decode(vae, encode(vae, frames()), frames())
+    torch.testing.assert_close(again, drawn, atol=1e-4, rtol=0)
 
 
 @torch.no_grad()
