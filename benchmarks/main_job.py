@@ -3,7 +3,8 @@
 Draws action frames for pairs of the validation split, taken at random, and reports, with 95 %
 bootstrap intervals: PSNR inside the region that really changes and outside it, and the share of
 frames in which the action recogniser names the asked action. Rows: the truth, copying the input,
-the generator given only the action label, and the whole path (the enhancer writes the description).
+the generator given only the action label, and the whole path (the enhancer writes the description)
+at the model's own number of steps, at 50, and at one.
 
     python benchmarks/main_job.py DATASET --out docs/results/main-job.json
 """
@@ -52,7 +53,7 @@ def main() -> None:
     region = changed_region(before, truth)
     changes = region.any((1, 2))
 
-    def draw(enhance: bool) -> tuple[list[Image.Image], float]:
+    def draw(enhance: bool, steps: int | None = None) -> tuple[list[Image.Image], float]:
         drawn: list[Image.Image] = []
         started = time.perf_counter()
         for start in range(0, len(pairs), arguments.batch_size):
@@ -61,6 +62,7 @@ def main() -> None:
                 inputs[part],
                 actions[part],
                 enhance=enhance,
+                steps=steps,
                 seed=arguments.seed,
                 pair_ids=list(pairs["pair_id"])[part],
             )
@@ -86,6 +88,8 @@ def main() -> None:
         "copy the input": measure(before),
         "bare action label": measure(stack(label_only)),
         "enhanced description": measure(stack(full)),
+        "the same, 50 steps": measure(stack(draw(enhance=True, steps=50)[0])),
+        "the same, 1 step": measure(stack(draw(enhance=True, steps=1)[0])),
     }
     report = {
         "command": f"python benchmarks/main_job.py {arguments.dataset.name} --pairs {len(pairs)}",
@@ -93,6 +97,8 @@ def main() -> None:
         "pairs_that_change": int(changes.sum()),
         "changed_share_of_picture": float(region.mean()),
         "seed": arguments.seed,
+        "steps": pipe.config.steps,
+        "text_guidance": pipe.config.text_guidance,
         "seconds_per_picture": seconds,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "rows": rows,

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import egoframe
+from egoframe.enhancer.model import Enhancer
 from egoframe.generator import familiarity
 from egoframe.images import open_photo
 from tests.cli.run import refused, run
@@ -20,9 +21,11 @@ ACTION = "open the drawer"
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    tiny_pipeline().save_pretrained(folder)
+    pipe = tiny_pipeline()
+    pipe.save_pretrained(folder)
     seen = [Image.new("RGB", (64, 64), (k, 40, 200 - k)) for k in range(200)]
-    familiarity.save(familiarity.fit(seen, ["open drawer", "take mug"]), folder)
+    embed = Enhancer(pipe.enhancer, pipe.processor).embed_images
+    familiarity.save(familiarity.fit(seen, ["open drawer", "take mug"], embed), folder)
     return folder
 
 

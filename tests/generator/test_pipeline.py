@@ -8,6 +8,7 @@ from diffusers import PNDMScheduler
 from PIL import Image
 
 import egoframe
+from egoframe.enhancer.model import Enhancer
 from egoframe.errors import UserError
 from egoframe.generator import familiarity
 from egoframe.generator.familiarity import UnfamiliarWarning
@@ -74,7 +75,7 @@ def test_guidance_is_instruct_pix2pix_equation_3(pipe):
 
     pipe.scheduler.step = spy
     try:
-        pipe(image, text, text, steps=1, text_guidance=s_text, image_guidance=s_image)
+        pipe(image, text, text, steps=2, text_guidance=s_text, image_guidance=s_image)
     finally:
         del pipe.scheduler.step
     from egoframe.frames import to_tensor
@@ -85,7 +86,7 @@ def test_guidance_is_instruct_pix2pix_equation_3(pipe):
         latent = pipe.encode_frames(to_tensor([image]))
         full = pipe.encode_text([text], enhanced)
         empty = pipe.encode_text([""], enhanced, kept=False)
-        pipe.scheduler.set_timesteps(1)
+        pipe.scheduler.set_timesteps(2)
         t = pipe.scheduler.timesteps[0]
         noise = torch.randn(latent.shape, generator=_generator(0, "0", 0))
         x = noise * getattr(pipe.scheduler, "init_noise_sigma", 1.0)
@@ -165,7 +166,8 @@ def test_a_sampler_that_takes_no_generator_serves(pipe):
 
 
 def test_strange_photos_and_words_are_warned_of(pipe):
-    pipe.familiarity = familiarity.fit([photo(k) for k in range(60)], ["open drawer"])
+    embed = Enhancer(pipe.enhancer, pipe.processor).embed_images
+    pipe.familiarity = familiarity.fit([photo(k) for k in range(60)], ["open drawer"], embed)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UnfamiliarWarning)
@@ -193,6 +195,10 @@ def test_the_callback_counts_the_steps(pipe):
     steps = []
     pipe(photo(), "cut bread", steps=4, callback=lambda step, total: steps.append((step, total)))
     assert steps == [(k, 4) for k in range(1, 5)]
+
+
+def test_one_step_draws_too(pipe):
+    assert apart(pipe(photo(), "cut bread", steps=1).images[0], photo()) > 0
 
 
 def test_without_enhancing_the_action_is_the_description(pipe):

@@ -4,13 +4,12 @@ import torch
 from diffusers import (
     AutoencoderKL,
     EulerAncestralDiscreteScheduler,
-    FlowMatchEulerDiscreteScheduler,
 )
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.small import new_model, new_processor
 from egoframe.generator.autoencoder import InputAwareAutoencoder
-from egoframe.generator.generator_training import NetworkConfig, build_networks
+from egoframe.generator.generator_training import NetworkConfig, build_networks, new_scheduler
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.tokenizer import new_tokenizer
 
@@ -27,7 +26,7 @@ def tiny_pipeline(paper: bool = False) -> ActionFramePipeline:
     config = NetworkConfig(unet_channels=(32, 64), heads=4, context_dim=32, text_layers=1)
     networks = build_networks(config, 4, enhancer, tokenizer).eval()
     vae: torch.nn.Module = InputAwareAutoencoder(latent_channels=4, widths=(16, 32), detail=8)
-    scheduler = FlowMatchEulerDiscreteScheduler()
+    scheduler: object = new_scheduler()
     if paper:
         vae = AutoencoderKL(
             block_out_channels=(8, 8, 8, 8), norm_num_groups=4, latent_channels=4,

@@ -1,12 +1,15 @@
 import csv
 import hashlib
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from egoframe.errors import UserError
 from egoframe.kitchen.record import COLUMNS, RecordConfig, record
+from egoframe.kitchen.record import _record_kitchen as record_kitchen
 
 pytestmark = pytest.mark.usefixtures("renderer_available")
 CONFIG = RecordConfig(kitchens=3, actions=3, size=64, frames_only=True, seed=4)
@@ -38,6 +41,33 @@ def test_a_stopped_recording_goes_on(recording, tmp_path):
     running.close()
     list(record(tmp_path, CONFIG, workers=1))
     assert frames(tmp_path) == frames(recording)
+
+
+def crash_once(out: Path, config: RecordConfig, kitchen: int) -> str:
+    marker = out.parent / "crashed"
+    if kitchen == 1 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return record_kitchen(out, config, kitchen)
+
+
+def crash(out: Path, config: RecordConfig, kitchen: int) -> str:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    raise AssertionError
+
+
+def test_a_crash_of_the_renderer_is_survived(recording, tmp_path, monkeypatch):
+    monkeypatch.setattr("egoframe.kitchen.record._record_kitchen", crash_once)
+    out = tmp_path / "recording"
+    assert sorted(record(out, CONFIG, workers=1)) == ["P01_01", "P02_01", "P03_01"]
+    assert (tmp_path / "crashed").exists()
+    assert frames(out) == frames(recording)
+
+
+def test_a_renderer_that_only_crashes_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("egoframe.kitchen.record._record_kitchen", crash)
+    with pytest.raises(UserError, match="the renderer crashes in P01_01"):
+        list(record(tmp_path, CONFIG, workers=1))
 
 
 def test_its_tables_have_the_form_of_epic_kitchens(recording, shared_data):

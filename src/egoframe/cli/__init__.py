@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import BrokenExecutor
 
 import typer
 
@@ -53,6 +54,12 @@ def main() -> None:
         sys.exit(status)
     except UserError as error:
         _fail(str(error), 2)
+    except BrokenExecutor:
+        _fail(
+            "a worker process died, perhaps for want of memory; what was finished is kept, the "
+            "same command goes on",
+            1,
+        )
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()  # type: ignore[attr-defined]

@@ -110,6 +110,11 @@ class Enhancer:
         said = [tokenizer.decode(a, skip_special_tokens=True).strip() for a in answers]
         return Enhancement(said, self._image_embeds(inputs["pixel_values"]), text_embeds, mask)
 
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[Image.Image]) -> Tensor:
+        """The image embeddings (B, I, D) of B RGB pictures."""
+        return self._image_embeds(self._inputs(images, [""] * len(images))["pixel_values"])
+
     def _inputs(self, images: Sequence[Image.Image], actions: Sequence[str]) -> dict[str, Tensor]:
         batch = self.processor(
             images=list(images),

@@ -1,50 +1,57 @@
 """Is a photo, or an action, anything like what a model was trained on?
 
-A picture is summed up by where its colours and edges are; a Gaussian over the training frames says
-how far off a picture lies (Mahalanobis, 1936).
+A picture is summed up by where its colours and edges are, and by what the enhancer sees in it; a
+logistic regression tells the training frames from pictures unlike them (`unlike.py`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor, nn
+
+from egoframe.generator.unlike import unlike
 
 FILE = "familiarity.json"
-QUANTILE = 0.995  # of the training frames lie within the limit
-SLACK = 1.3  # times that distance is still familiar
+HELD_OUT = 5  # every fifth training frame is kept out of the fit, to set the limit
+QUANTILE = 0.01  # of the frames kept out lie below the limit
+PENALTY = 1e-3  # on the squares of the weights
+
+UNLIKE_PHOTO = (
+    "this photo is unlike the pictures that the model was trained on: real photos need real weights"
+)
+
+
+class UnfamiliarWarning(UserWarning):
+    """A photo or an action is unlike what the model learnt from; the picture may be poor."""
 
 
 @dataclass(frozen=True)
 class Familiarity:
-    """The Gaussian over training frames: mean (D,), inverse covariance (D, D), largest
-    distance; and the words of the actions."""
+    """A linear score (D,) of a picture's summary, its least familiar value, and known words."""
 
-    mean: np.ndarray
-    precision: np.ndarray
+    weights: np.ndarray
+    offset: float
     limit: float
     words: frozenset[str]  # of the training's actions
 
-    def distance(self, picture: Image.Image) -> float:
-        """How far a picture lies from the training frames, in standard deviations."""
-        off = descriptor(picture) - self.mean
-        return float(np.sqrt(off @ self.precision @ off))
+    def score(self, picture: Image.Image, image_embeds: Tensor) -> float:
+        """The log odds that a picture is of the training's kind; `image_embeds` (I, D) are the
+        enhancer's of it."""
+        return float(summary(picture, image_embeds) @ self.weights + self.offset)
 
-    def knows(self, picture: Image.Image) -> bool:
+    def knows(self, picture: Image.Image, image_embeds: Tensor) -> bool:
         """Whether a picture looks like the training frames."""
-        return self.distance(picture) <= self.limit
+        return self.score(picture, image_embeds) >= self.limit
 
-    def strange(self, pictures: Sequence[Image.Image], actions: Sequence[str]) -> Iterator[str]:
-        """What to tell about photos and (normalised) actions unlike those of the training."""
-        if not all(map(self.knows, pictures)):
-            yield (
-                "this photo is unlike the pictures that the model was trained on: real photos need "
-                "real weights"
-            )
+    def unknown_words(self, actions: Iterable[str]) -> Iterator[str]:
+        """What to tell about (normalised) actions whose words the training never had."""
         for action in actions:
             unknown = [word for word in action.split() if word not in self.words]
             if unknown:
@@ -52,8 +59,10 @@ class Familiarity:
                 yield f"{', '.join(unknown)!r}: not a word that the model learnt; it knows {some} …"
 
 
-class UnfamiliarWarning(UserWarning):
-    """A photo or an action is unlike what the model learnt from; the picture may be poor."""
+def summary(picture: Image.Image, image_embeds: Tensor) -> np.ndarray:
+    """(44 + 2 D,): `descriptor`, and mean and deviation of the embeddings (I, D) over tokens."""
+    seen = image_embeds.detach().double().cpu()
+    return np.concatenate((descriptor(picture), seen.mean(0), seen.std(0)))
 
 
 def descriptor(picture: Image.Image) -> np.ndarray:
@@ -82,24 +91,59 @@ def descriptor(picture: Image.Image) -> np.ndarray:
     return np.array(found)
 
 
-def fit(pictures: Sequence[Image.Image], actions: Iterable[str]) -> Familiarity:
-    """Learn what is familiar from training frames, some hundreds are enough, and all actions."""
-    rows = np.stack([descriptor(picture) for picture in pictures])
-    mean = rows.mean(0)
-    covariance = np.cov(rows.T) + 1e-4 * np.eye(rows.shape[1])
-    precision = np.linalg.inv(covariance)
-    off = rows - mean
-    distances = np.sqrt(np.einsum("nd,de,ne->n", off, precision, off))
-    limit = float(SLACK * np.quantile(distances, QUANTILE))
+def fit(
+    pictures: Sequence[Image.Image],
+    actions: Iterable[str],
+    embed: Callable[[list[Image.Image]], Tensor],
+) -> Familiarity:
+    """Learn what is familiar.
+
+    Arguments:
+        pictures: some thousand training frames.
+        actions: all actions of the training.
+        embed: the enhancer's image embeddings (B, I, D) of B pictures.
+    """
+    rows, others = (_summaries(some, embed) for some in (pictures, unlike(pictures)))
+    kept_out = np.arange(len(rows)) % HELD_OUT == 0
+    learnt = np.concatenate((rows[~kept_out], others))
+    mean, deviation = rows.mean(0), rows.std(0) + 1e-6
+    x = torch.from_numpy((learnt - mean) / deviation)
+    y = (torch.arange(len(x)) < len(x) - len(others)).double()
+    weights, offset = (
+        torch.zeros(n, dtype=torch.double, requires_grad=True) for n in (x.shape[1], 1)
+    )
+    optimiser = torch.optim.LBFGS([weights, offset], max_iter=300, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        error = nn.functional.binary_cross_entropy_with_logits(x @ weights + offset, y)
+        total = error + PENALTY * weights.square().sum()
+        total.backward()
+        return total
+
+    optimiser.step(loss)  # type: ignore[arg-type]
+    slope = weights.detach().numpy() / deviation
+    start = offset.item() - float(mean @ slope)
+    limit = float(np.quantile(rows[kept_out] @ slope + start, QUANTILE))
     words = frozenset(word for action in actions for word in action.split())
-    return Familiarity(mean, precision, limit, words)
+    return Familiarity(slope, start, limit, words)
+
+
+def _summaries(
+    pictures: Sequence[Image.Image], embed: Callable[[list[Image.Image]], Tensor]
+) -> np.ndarray:
+    found = []
+    for start in range(0, len(pictures), 32):
+        some = [picture.convert("RGB") for picture in pictures[start : start + 32]]
+        found += list(map(summary, some, embed(some)))
+    return np.stack(found)
 
 
 def save(familiarity: Familiarity, folder: Path) -> None:
     """Write it into a model's folder."""
     told = {
-        "mean": np.round(familiarity.mean, 6).tolist(),
-        "precision": np.round(familiarity.precision, 4).tolist(),
+        "weights": np.round(familiarity.weights, 5).tolist(),
+        "offset": round(familiarity.offset, 4),
         "limit": round(familiarity.limit, 4),
         "words": sorted(familiarity.words),
     }
@@ -112,5 +156,5 @@ def load(folder: str | Path) -> Familiarity | None:
     if not path.is_file():
         return None
     told = json.loads(path.read_text(encoding="utf-8"))
-    mean, precision = np.array(told["mean"]), np.array(told["precision"])
-    return Familiarity(mean, precision, told["limit"], frozenset(told["words"]))
+    weights = np.array(told["weights"])
+    return Familiarity(weights, told["offset"], told["limit"], frozenset(told["words"]))

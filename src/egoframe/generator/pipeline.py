@@ -24,7 +24,7 @@ from egoframe.errors import UserError
 from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator import autoencoder
 from egoframe.generator.conditioner import Conditioner  # noqa: F401, diffusers looks for it
-from egoframe.generator.familiarity import Familiarity, UnfamiliarWarning
+from egoframe.generator.familiarity import UNLIKE_PHOTO, Familiarity, UnfamiliarWarning
 from egoframe.images import upright
 from egoframe.pairs import check_action
 
@@ -172,9 +172,9 @@ class ActionFramePipeline(DiffusionPipeline):
         image_guidance = config.image_guidance if image_guidance is None else image_guidance
         _check_numbers(num_images, steps, text_guidance, image_guidance)
         sizes = [_working_size(photo, config.sample_size) for photo in images]
-        if self.familiarity is not None:
-            for line in self.familiarity.strange(images, actions):
-                warnings.warn(line, UnfamiliarWarning, stacklevel=3)
+        known, told = self.familiarity, False
+        for line in known.unknown_words(actions) if known else ():
+            warnings.warn(line, UnfamiliarWarning, stacklevel=3)
         drawn: dict[int, list[Image.Image]] = {}
         said: dict[int, str] = {}
         for size in dict.fromkeys(sizes):  # photos of one aspect are drawn together
@@ -182,6 +182,9 @@ class ActionFramePipeline(DiffusionPipeline):
             small = [images[k].resize(size, Image.Resampling.BOX) for k in group]
             texts = None if given is None else [given[k] for k in group]
             enhanced = self._enhance(small, [actions[k] for k in group], texts, enhance)
+            if known and not told and not all(map(known.knows, small, enhanced.image_embeds)):
+                told = True
+                warnings.warn(UNLIKE_PHOTO, UnfamiliarWarning, stacklevel=3)
             generators = [
                 _generator(seed, names[k], number) for k in group for number in range(num_images)
             ]
@@ -258,23 +261,24 @@ class ActionFramePipeline(DiffusionPipeline):
 
         shape = (1, self.unet.config.out_channels, *input_BCHW.shape[-2:])
         noise = [torch.randn(shape, generator=g, dtype=torch.float32) for g in generators]
-        self.scheduler.set_timesteps(steps, device=device)
-        start = getattr(self.scheduler, "init_noise_sigma", 1.0)
+        scheduler = self.scheduler
+        if steps == 1 and scheduler.config.get("shift_terminal"):  # it takes two to stretch
+            scheduler = scheduler.from_config(scheduler.config, shift_terminal=None)
+        scheduler.set_timesteps(steps, device=device)
+        start = getattr(scheduler, "init_noise_sigma", 1.0)
         latents_BCHW = torch.cat(noise).to(device, dtype) * start
-        takes = inspect.signature(self.scheduler.step).parameters
+        takes = inspect.signature(scheduler.step).parameters
         extra = {"generator": generators} if "generator" in takes else {}
-        for step, t in enumerate(self.scheduler.timesteps):
+        for step, t in enumerate(scheduler.timesteps):
             scaled = latents_BCHW
-            if hasattr(self.scheduler, "scale_model_input"):
-                scaled = self.scheduler.scale_model_input(latents_BCHW, t)
+            if hasattr(scheduler, "scale_model_input"):
+                scaled = scheduler.scale_model_input(latents_BCHW, t)
             noisy = torch.cat((scaled.repeat(len(branches), 1, 1, 1), condition), 1)
             out = self.unet(noisy, t, encoder_hidden_states=context, return_dict=False)[0]
             guided = torch.einsum("g,gbchw->bchw", weights, out.unflatten(0, (len(branches), -1)))
             if self.config.prediction == "sample":  # x_t = (1 − σ) x + σ ε; velocity is ε − x
-                guided = (latents_BCHW - guided) / self.scheduler.sigmas[step]
-            latents_BCHW = self.scheduler.step(guided, t, latents_BCHW, return_dict=False, **extra)[
-                0
-            ]
+                guided = (latents_BCHW - guided) / scheduler.sigmas[step]
+            latents_BCHW = scheduler.step(guided, t, latents_BCHW, return_dict=False, **extra)[0]
             if callback is not None:
                 callback(step + 1, steps)
         if self.config.predict == "change":

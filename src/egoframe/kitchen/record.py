@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -83,20 +83,38 @@ def record(out: Path, config: RecordConfig, workers: int | None = None) -> Itera
     if (reason := unavailable()) is not None:
         raise UserError(reason)
     videos = [f"P{k + 1:02d}_01" for k in range(config.kitchens)]
-    todo = [k for k, video in enumerate(videos) if not _done(out, video).exists()]
-    yield from (video for k, video in enumerate(videos) if k not in set(todo))
-    context = multiprocessing.get_context("spawn")
     os.environ.setdefault("LP_NUM_THREADS", "1")  # one software-rendering thread a process
-    count = min(workers or os.cpu_count() or 1, max(len(todo), 1))
-    with ProcessPoolExecutor(count, context) as pool:
-        waiting = [pool.submit(_record_kitchen, out, config, k) for k in todo]
+    told: set[str] = set()
+    while len(told) < len(videos):
+        kept = [v for v in videos if v not in told and _done(out, v).exists()]
+        todo = [k for k, v in enumerate(videos) if v not in told and v not in kept]
+        for video in kept:
+            told.add(video)
+            yield video
         try:
-            for future in as_completed(waiting):
+            for video in _record_kitchens(out, config, todo, workers):
+                told.add(video)
+                yield video
+        except BrokenExecutor:  # software OpenGL crashes once in a great while
+            if not any(_done(out, videos[k]).exists() for k in todo):
+                raise UserError(f"{out}: the renderer crashes in {videos[todo[0]]}") from None
+    _write_annotations(out, config, videos)
+
+
+def _record_kitchens(
+    out: Path, config: RecordConfig, kitchens: list[int], workers: int | None
+) -> Iterator[str]:
+    """Record some kitchens in processes of their own; yields the id of each finished video."""
+    context = multiprocessing.get_context("spawn")
+    count = min(workers or os.cpu_count() or 1, max(len(kitchens), 1))
+    with ProcessPoolExecutor(count, context) as pool:
+        running = [pool.submit(_record_kitchen, out, config, k) for k in kitchens]
+        try:
+            for future in as_completed(running):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    _write_annotations(out, config, videos)
 
 
 def split_of(config: RecordConfig, kitchen: int) -> Split:
