@@ -34,7 +34,7 @@ from egoframe.generator.tokenizer import LENGTH, new_tokenizer
 from egoframe.pairs import ARTICLES, open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 
-FAMILIAR = 4000  # training frames, at least, that say what a familiar photo is
+FAMILIAR = 4000  # training frames, or a few more, that say what a familiar photo is
 SMALLEST_T = 0.5  # below it the weight of an error grows no more
 
 

@@ -1,6 +1,6 @@
 """Pictures unlike a set of pictures, made without any photo, for `familiarity` to tell from them.
 
-Half of them take the statistics of natural images without their content: dead leaves, after Lee,
+Three in eight take the statistics of natural images without their content: dead leaves, after Lee,
 Mumford & Huang (2001), and noise whose spectrum falls as theirs does. The others are the pictures
 themselves, with what is particular to them spoilt: turned, cut into tiles, magnified, laid over
 another, or strewn with noise.

@@ -74,8 +74,8 @@ def record(out: Path, config: RecordConfig, workers: int | None = None) -> Itera
     The same call again goes on where it was.
 
     Raises:
-        UserError: unusable settings, no renderer, another recording in `out`, or `out` cannot be
-            written.
+        UserError: unusable settings, no renderer or one that only crashes, another recording in
+            `out`, or `out` cannot be written.
     """
     from egoframe.kitchen.render import unavailable
 
