@@ -1,4 +1,7 @@
 import csv
+import hashlib
+import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from PIL import Image
 from egoframe.curation.build import BuildConfig, build_dataset, report
 from egoframe.errors import UserError
 from egoframe.pairs import open_pairs, read_rows, write_shard
+from egoframe.sources.clip import ActionClip
 from egoframe.sources.epic import REQUIRED, EpicSource
 
 FPS = 10
@@ -97,6 +101,51 @@ def test_a_folder_holds_one_dataset(recording, tmp_path):
     table.write_text(table.read_text().replace("00:00:03.00", "00:00:02.90"))
     with pytest.raises(UserError, match="other videos"):
         build(recording, out)
+
+
+def of_stills(folder: Path, name: str, **more) -> ActionClip:
+    """A clip whose frames are chosen already, at times that nobody knows."""
+    times = {"start": math.nan, "stop": math.nan, "critical": {"pre": math.nan, "pnr": math.nan}}
+    return ActionClip(
+        clip_id=name, source="test", split="train", video_id="v", media=folder, fps=math.nan,
+        narration="#C C opens the drawer", verb="open", noun="drawer",
+        stills=("before.png", f"{name}.png"), **times, **more,
+    )  # fmt: skip
+
+
+def test_stills_are_taken_as_they_are_and_what_is_told_of_them_kept(tmp_path):
+    for name, frame in (("before", 1), ("a", 9), ("b", 13)):
+        picture(0, frame).save(tmp_path / f"{name}.png")
+    (tmp_path / "damaged.png").write_bytes((tmp_path / "a.png").read_bytes()[:200])
+    told = {"action": "open the drawer", "description": "So.", "description_source": "teacher"}
+    clips = [of_stills(tmp_path, "a", **told), of_stills(tmp_path, "b"),
+             of_stills(tmp_path, "damaged"), of_stills(tmp_path, "absent")]  # fmt: skip
+    out = tmp_path / "pairs"
+    list(build_dataset(clips, out, CONFIG, workers=1))
+    first, second = open_pairs(out, "train")
+    assert {key: first[key] for key in told} == told
+    assert (second["action"], second["description"]) == ("#c c opens the drawer", None)
+    assert math.isnan(first["input_time"])
+    assert math.isnan(first["action_time"])
+    for row, frame in ((first, 9), (second, 13)):
+        truth = np.asarray(picture(0, frame), int)
+        assert np.abs(np.asarray(row["action_frame"], int) - truth).mean() < 3
+    reasons = {row["clip_id"]: row["reason"] for row in read_rows(out / "rejected.parquet")}
+    assert reasons["absent"] == "unreadable: absent.png: no such file"
+    assert reasons["damaged"].startswith("unreadable: damaged.png: is damaged")
+
+
+def test_datasets_keep_the_fingerprint_that_they_were_begun_with(tmp_path):
+    """What `build.json` said of a clip before clips could have stills and descriptions."""
+    clip = ActionClip("a", "s", "train", "v", Path("x"), 50.0, 2.0, 1.0, "cut", "cut", "")
+    before = (
+        f"ActionClip(clip_id='a', source='s', split='train', video_id='v', media={Path()!r}, "
+        "fps=50.0, start=2.0, stop=1.0, narration='cut', verb='cut', noun='', critical={}, "
+        "boxes={}, facts=None)"
+    )
+    next(build_dataset([clip], tmp_path, CONFIG, workers=1))
+    told = json.loads((tmp_path / "build.json").read_text())
+    assert told["clips_sha256"] == hashlib.sha256(before.encode()).hexdigest()
 
 
 def test_nothing_kept_is_said(recording, tmp_path):

@@ -22,6 +22,7 @@ from egoframe.curation import filters
 from egoframe.curation.selection import SelectionConfig, choose_times
 from egoframe.curation.video import UnreadableMedia, read_frames
 from egoframe.errors import UserError
+from egoframe.images import open_photo
 from egoframe.pairs import (
     SPLITS,
     ActionPair,
@@ -126,10 +127,13 @@ def _check(out: Path, config: BuildConfig, videos: dict[str, list[ActionClip]]) 
 
 
 def _fingerprint(videos: dict[str, list[ActionClip]]) -> str:
-    """SHA-256 over every clip that a dataset is made of, but not over where its video lies."""
+    """SHA-256 over every clip that a dataset is made of, but not over where its frames lie."""
     digest = hashlib.sha256()
     for clip in (clip for clips in videos.values() for clip in clips):
         digest.update(repr(replace(clip, media=Path())).encode())
+        told = (clip.action, clip.stills, clip.description, clip.description_source)
+        if any(told):
+            digest.update(repr(told).encode())
     return digest.hexdigest()
 
 
@@ -159,7 +163,10 @@ def _build_pair(clip: ActionClip, config: BuildConfig) -> tuple[ActionPair | Non
         return None, "stops before it starts"
     times = choose_times(clip, config.selection)
     try:
-        frames = read_frames(clip.media, times, clip.fps)
+        if clip.stills is None:
+            frames = read_frames(clip.media, times, clip.fps)
+        else:
+            frames = [_read_still(clip.media, name) for name in clip.stills]
     except UnreadableMedia as error:
         return None, f"unreadable: {error}"
     size = (config.size, config.size)
@@ -178,11 +185,11 @@ def _build_pair(clip: ActionClip, config: BuildConfig) -> tuple[ActionPair | Non
         split=clip.split,
         video_id=clip.video_id,
         narration=clip.narration,
-        action=normalise_action(clip.narration),
+        action=normalise_action(clip.action or clip.narration),
         verb=clip.verb,
         noun=clip.noun,
-        description=None,
-        description_source=None,
+        description=clip.description,
+        description_source=clip.description_source,
         input_frame=_encode(before, config.jpeg_quality),
         action_frame=_encode(action, config.jpeg_quality),
         input_time=times[0],
@@ -193,6 +200,13 @@ def _build_pair(clip: ActionClip, config: BuildConfig) -> tuple[ActionPair | Non
         **figures,
     )
     return pair, ""
+
+
+def _read_still(folder: Path, name: str) -> Image.Image:
+    try:
+        return open_photo(folder / name)
+    except UserError as error:
+        raise UnreadableMedia(str(error).removeprefix(f"{folder}/")) from None
 
 
 def _encode(picture: np.ndarray, quality: int) -> bytes:
@@ -234,5 +248,6 @@ def _card(kept: dict[str, int]) -> str:
         f"{files}---\n\n# Egocentric action pairs\n\nMade by egoframe: a frame shortly before an "
         "action, and one while it happens.\nThe frames keep the licence of the recordings they "
         "come from (`source` names them: pairs of the built-in\n`kitchen` are Apache-2.0, those of "
-        "`epic-kitchens-100` CC BY-NC 4.0).\n"
+        "`epic-kitchens-100` and `lego-epic-kitchens-100`\nCC BY-NC 4.0, those of `lego-ego4d` "
+        "under Ego4D's licence agreement).\n"
     )
