@@ -5,19 +5,22 @@ Shape suffixes: B pictures, I image tokens, T text tokens, D width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from egoframe.enhancer.prompts import prompt
+from egoframe.enhancer.opening import open_model, open_processor, parts
+from egoframe.enhancer.prompts import after_answer, prompt_of
 from egoframe.errors import UserError
 
-MAX_TOKENS = 77  # of a description: what the conditioner reads
+MAX_TOKENS = 77  # whose embeddings are returned; of a description, where the model sets no limit
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Enhancement:
     text_embeds: Tensor  # (B, 77, D) last hidden states, zero beyond each description's end
     text_mask: Tensor  # bool (B, 77)
 
+    def rows(self, places: Sequence[int]) -> Enhancement:
+        """Those of some pictures."""
+        tensors = (x[list(places)] for x in (self.image_embeds, self.text_embeds, self.text_mask))
+        return Enhancement([self.descriptions[k] for k in places], *tensors)
+
 
 class Enhancer:
     """A vision-language model with its processor."""
@@ -38,25 +46,25 @@ class Enhancer:
         self.processor = processor
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, dtype: torch.dtype | None = None) -> Enhancer:
-        """Open a transformers model with its processor: a folder, or a hub id.
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        dtype: torch.dtype | None = None,
+        bits: Literal[4, 8] | None = None,
+        device: str | torch.device = "cpu",
+    ) -> Enhancer:
+        """Open a transformers model with its processor.
 
+        Arguments:
+            folder: of such a model, or of a pipeline that has one; or a hub id.
+            dtype: of the weights; that on disk where not given.
+            bits: of the language model's weights, quantised with bitsandbytes while they are read.
+            device: to put it on.
         Raises:
-            UserError: no such model, or its processor is missing.
+            UserError: no such model, a part of it is missing, or it cannot be quantised here.
         """
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-
-        try:
-            processor = AutoProcessor.from_pretrained(folder)
-            model = AutoModelForImageTextToText.from_pretrained(
-                folder, dtype=dtype, use_safetensors=True
-            )
-        except (OSError, ValueError) as error:
-            line = str(error).splitlines()[0]
-            raise UserError(
-                f"{folder}: not a vision-language model with its processor ({line})"
-            ) from None
-        return cls(model, processor)
+        model, processor = parts(folder)
+        return cls(open_model(model, dtype, bits, device), open_processor(processor))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and processor."""
@@ -65,13 +73,13 @@ class Enhancer:
 
     @property
     def image_embed_dim(self) -> int:
-        """Width of the image embeddings."""
-        return self.model.config.text_config.hidden_size
+        """Width of the image embeddings: they take the place of the language model's tokens."""
+        return self.model.config.get_text_config().hidden_size
 
     @property
     def text_embed_dim(self) -> int:
         """Width of the text embeddings."""
-        return self.model.config.text_config.hidden_size
+        return self.model.config.get_text_config().hidden_size
 
     @torch.inference_mode()
     def __call__(
@@ -79,6 +87,8 @@ class Enhancer:
         images: Sequence[Image.Image],
         actions: Sequence[str],
         descriptions: Sequence[str] | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
     ) -> Enhancement:
         """Describe how each action is done in each picture.
 
@@ -87,70 +97,173 @@ class Enhancer:
             actions: B actions, such as "open drawer".
             descriptions: B texts to take instead of generating them; the embeddings are those
                 that generating them would have given.
+            temperature: of the choice of tokens; 0 takes the likeliest.
+            seed: of that choice.
         Raises:
-            UserError: a text holds one of the model's own marks, such as its end token.
+            UserError: a text holds one of the model's own marks, such as its end token, or the
+                pictures give different numbers of image tokens.
         """
-        tokenizer = self.processor.tokenizer
-        for text in (*actions, *(descriptions or ())):
-            marks = [mark for mark in tokenizer.all_special_tokens if mark in text]
-            if marks:
-                raise UserError(f"{text!r}: {marks[0]} is a mark of the model, not a word")
+        self._check_texts((*actions, *(descriptions or ())))
         inputs = self._inputs(images, actions)
+        image_embeds = self._image_embeds(inputs)
         if descriptions is None:
-            answers, states = self._generate(inputs)
+            with self._last_states() as seen:
+                answers = self._generate(inputs, temperature, seed)
+            states = torch.cat(seen, 1)
         else:
-            answers = [self._answer_tokens(text) for text in descriptions]
-            states = self._states(inputs, answers)
+            answers = [
+                self._answer_tokens(action, text)
+                for action, text in zip(actions, descriptions, strict=True)
+            ]
+            states = self._states(inputs, [answer[:MAX_TOKENS] for answer in answers])
         mask = torch.zeros(len(answers), MAX_TOKENS, dtype=torch.bool, device=states.device)
         for row, answer in enumerate(answers):
             mask[row, : len(answer)] = True
         text_embeds = states.new_zeros(*mask.shape, states.shape[-1])
         text_embeds[:, : states.shape[1]] = states
         text_embeds *= mask[..., None]
-        said = [tokenizer.decode(a, skip_special_tokens=True).strip() for a in answers]
-        return Enhancement(said, self._image_embeds(inputs["pixel_values"]), text_embeds, mask)
+        return Enhancement(self._decode(answers), image_embeds, text_embeds, mask)
+
+    @torch.inference_mode()
+    def describe(
+        self,
+        images: Sequence[Image.Image],
+        actions: Sequence[str],
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> list[str]:
+        """The descriptions alone, as calling gives them; the pictures may be of any sizes."""
+        self._check_texts(actions)
+        return self._decode(self._generate(self._inputs(images, actions), temperature, seed))
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Tensor:
-        """The image embeddings (B, I, D) of B RGB pictures."""
-        return self._image_embeds(self._inputs(images, [""] * len(images))["pixel_values"])
+        """The image embeddings (B, I, D) of B RGB pictures.
+
+        Raises:
+            UserError: the pictures give different numbers of image tokens.
+        """
+        return self._image_embeds(self._inputs(images, [""] * len(images)))
+
+    def _check_texts(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            marks = [m for m in self.processor.tokenizer.all_special_tokens if m in text]
+            if marks:
+                raise UserError(f"{text!r}: {marks[0]} is a mark of the model, not a word")
 
     def _inputs(self, images: Sequence[Image.Image], actions: Sequence[str]) -> dict[str, Tensor]:
+        """All that the processor makes of pictures and questions, padded on the left."""
+        prompts = [prompt_of(self.processor, action) for action in actions]
+        start = self.processor.tokenizer.bos_token
         batch = self.processor(
-            images=list(images),
-            text=[prompt(action) for action in actions],
+            images=[[image] for image in images],
+            text=prompts,
             return_tensors="pt",
             padding=True,
             padding_side="left",
+            add_special_tokens=not (start and prompts[0].startswith(start)),
         )
         return {key: value.to(self.model.device) for key, value in batch.items()}
 
-    def _image_embeds(self, pixel_values: Tensor) -> Tensor:
-        features = self.model.get_image_features(pixel_values=pixel_values).pooler_output
-        return torch.stack(tuple(features))
+    def _image_embeds(self, inputs: dict[str, Tensor]) -> Tensor:
+        """What the projector puts out for each picture, parts of one picture in a row (B, I, D)."""
+        takes = inspect.signature(self.model.get_image_features).parameters
+        given = {key: value for key, value in inputs.items() if key in takes}
+        features = self.model.get_image_features(**given).pooler_output
+        counts = (inputs["input_ids"] == self.model.config.image_token_id).sum(1).tolist()
+        if len(set(counts)) > 1:
+            told = " and ".join(str(count) for count in sorted(set(counts)))
+            raise UserError(
+                f"the pictures give {told} image tokens each; give pictures of one size together"
+            )
+        return torch.cat([part.flatten(0, -2) for part in features]).unflatten(0, (len(counts), -1))
 
-    def _answer_tokens(self, text: str) -> Tensor:
-        """The tokens (T,) of an answer, its end token last."""
+    def _answer_tokens(self, action: str, text: str) -> Tensor:
+        """The tokens (T,) with which the model would answer the question so, the end token last.
+
+        Raises:
+            UserError: the tokenizer runs prompt and text together.
+        """
         tokenizer = self.processor.tokenizer
-        tokens = tokenizer(f" {text.strip()}", add_special_tokens=False)["input_ids"]
-        return torch.tensor([*tokens[: MAX_TOKENS - 1], tokenizer.eos_token_id])
+        prompt = prompt_of(self.processor, action)
+        lead = "" if prompt[-1:].isspace() else " "
+        space, end = self._ending()
+        for before in (prompt, "\n"):
+            start = tokenizer(before, add_special_tokens=False)["input_ids"]
+            whole = tokenizer(f"{before}{lead}{text.strip()}{space}", add_special_tokens=False)[
+                "input_ids"
+            ]
+            if whole[: len(start)] == start:
+                return torch.tensor([*whole[len(start) :][: self._limit(MAX_TOKENS) - 1], end])
+        raise UserError(f"{text!r}: the model's tokenizer cannot tell it from the prompt")
 
-    def _until_end(self, tokens_T: Tensor) -> Tensor:
-        ends = (tokens_T == self.processor.tokenizer.eos_token_id).nonzero()
-        return tokens_T[: int(ends[0]) + 1] if len(ends) else tokens_T
+    def _ending(self) -> tuple[str, int]:
+        """The white space and the token at the end of an answer; the chat template tells them."""
+        tokenizer = self.processor.tokenizer
+        after = after_answer(self.processor)
+        mark = after.lstrip()
+        ids = tokenizer(mark, add_special_tokens=False)["input_ids"]
+        if ids and ids[0] in tokenizer.all_special_ids:
+            return after[: len(after) - len(mark)], ids[0]
+        return "", tokenizer.eos_token_id
 
-    def _generate(self, inputs: dict[str, Tensor]) -> tuple[list[Tensor], Tensor]:
-        """The tokens of each answer, and the states (B, T, D) that predicted them."""
-        out = self.model.generate(
-            **inputs,
-            max_new_tokens=MAX_TOKENS,
-            do_sample=False,
-            return_dict_in_generate=True,
-            output_hidden_states=True,
-        )
-        new = out.sequences[:, inputs["input_ids"].shape[1] :]
-        states = torch.stack([step[-1][:, -1] for step in out.hidden_states], 1)
-        return [self._until_end(row) for row in new], states
+    def _ends(self) -> list[int]:
+        """Every token that ends an answer."""
+        own = self.model.generation_config.eos_token_id
+        listed = own if isinstance(own, list) else [own]
+        ends = (self._ending()[1], *listed, self.processor.tokenizer.eos_token_id)
+        return [end for end in dict.fromkeys(ends) if end is not None]
+
+    def _limit(self, least: int = 1) -> int:
+        """Tokens of a description, at most."""
+        return max(least, self.model.generation_config.max_new_tokens or MAX_TOKENS)
+
+    def _decode(self, answers: list[Tensor]) -> list[str]:
+        decode = self.processor.tokenizer.decode
+        return [decode(answer, skip_special_tokens=True).strip() for answer in answers]
+
+    @contextmanager
+    def _last_states(self) -> Iterator[list[Tensor]]:
+        """Collects what the model's head reads at each step of generation: (B, 1, D), at most 77.
+
+        That is the last layer's state after its norm. `output_hidden_states` would keep those of
+        all layers and of the prompt: for a picture at LEGO's size 165 MB, not 0.8.
+        """
+        seen: list[Tensor] = []
+
+        def read(_: Any, arguments: tuple[Tensor, ...]) -> None:
+            if len(seen) < MAX_TOKENS:
+                seen.append(arguments[0][:, -1:].clone())
+
+        hook = self.model.get_output_embeddings().register_forward_pre_hook(read)
+        try:
+            yield seen
+        finally:
+            hook.remove()
+
+    def _generate(self, inputs: dict[str, Tensor], temperature: float, seed: int) -> list[Tensor]:
+        """The tokens (T,) of each answer, its end token last where it came to one."""
+        choice: dict[str, Any] = {"do_sample": False}
+        if temperature > 0:
+            choice = {"do_sample": True, "temperature": temperature, "top_k": 50, "top_p": 1.0}
+        ends, start = self._ends(), inputs["input_ids"].shape[1]
+        cards = range(torch.cuda.device_count())
+        with torch.random.fork_rng(cards) if temperature > 0 else nullcontext():
+            if temperature > 0:
+                torch.manual_seed(seed)
+            sequences = self.model.generate(
+                **inputs,
+                **choice,
+                max_new_tokens=self._limit(),
+                eos_token_id=ends,
+                pad_token_id=self.processor.tokenizer.pad_token_id,
+                use_cache=True,
+            )
+        answers = []
+        for row in sequences[:, start:]:
+            found = torch.isin(row, torch.tensor(ends, device=row.device)).nonzero()
+            answers.append(row[: int(found[0]) + 1] if len(found) else row)
+        return answers
 
     def _states(self, inputs: dict[str, Tensor], answers: list[Tensor]) -> Tensor:
         """The last layer's states (B, T, D), after its norm, where each token of the given answers
@@ -162,12 +275,16 @@ class Enhancer:
         for row, answer in enumerate(answers):
             answer_ids[row, : len(answer)] = answer
             kept[row, : len(answer)] = 1
-        attention = torch.cat((attention, kept), 1)
-        out = self.model.base_model(
-            input_ids=torch.cat((ids, answer_ids), 1),
-            attention_mask=attention,
-            position_ids=(attention.cumsum(1) - 1).clamp(min=0),
-            pixel_values=inputs["pixel_values"],
-        )
+        # What else tells of each token, such as its kind, is 0 for words.
+        longer = {
+            key: torch.cat((value, value.new_zeros(answer_ids.shape)), 1)
+            for key, value in inputs.items()
+            if value.shape == ids.shape
+        }
+        longer["input_ids"] = torch.cat((ids, answer_ids), 1)
+        longer["attention_mask"] = attention = torch.cat((attention, kept), 1)
+        if not hasattr(self.model.base_model, "get_rope_index"):  # else the model places tokens
+            longer["position_ids"] = (attention.cumsum(1) - 1).clamp(min=0)
+        out = self.model.base_model(**{**inputs, **longer}, use_cache=False)
         start = ids.shape[1] - 1  # the prompt's last token predicts the first of the answer
         return out.last_hidden_state[:, start : start + longest]

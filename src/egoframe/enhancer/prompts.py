@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 MIRRORED = {"left": "right", "right": "left", "clockwise": "anticlockwise",
             "anticlockwise": "clockwise"}  # fmt: skip
@@ -16,6 +17,39 @@ def question(action: str) -> str:
 def prompt(action: str, image_token: str = "<image>") -> str:
     """The whole prompt, in LLaVA's format; the answer follows it."""
     return f"USER: {image_token}\n{question(action)} ASSISTANT:"
+
+
+def _message(action: str) -> dict[str, Any]:
+    """The question as a message of a conversation: a picture, then the words."""
+    content = [{"type": "image"}, {"type": "text", "text": question(action)}]
+    return {"role": "user", "content": content}
+
+
+def prompt_of(processor: Any, action: str) -> str:
+    """The whole prompt, in the format of the processor's chat template where it has one."""
+    template = _template(processor)
+    if template is None:
+        return prompt(action)
+    return processor.tokenizer.apply_chat_template(
+        [_message(action)], chat_template=template, tokenize=False, add_generation_prompt=True
+    )
+
+
+def after_answer(processor: Any) -> str:
+    """What the chat template puts after an answer, such as its end token; "" without a template."""
+    template = _template(processor)
+    if template is None:
+        return ""
+    said = {"role": "assistant", "content": [{"type": "text", "text": "ANSWER"}]}
+    told = processor.tokenizer.apply_chat_template(
+        [_message(""), said], chat_template=template, tokenize=False
+    )
+    return told.rpartition("ANSWER")[2] if "ANSWER" in told else ""
+
+
+def _template(processor: Any) -> str | None:
+    template = getattr(processor, "chat_template", None) or processor.tokenizer.chat_template
+    return template.get("default") if isinstance(template, dict) else template
 
 
 def mirrored(text: str) -> str:
