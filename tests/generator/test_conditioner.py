@@ -53,14 +53,15 @@ def test_dropped_text_is_zeros_after_projection_for_that_picture_alone():
 
 @pytest.mark.parametrize(
     ("parts", "length"),
-    [
-        ({"use_image_embeds": False}, 5 + 7),
-        ({"use_text_embeds": False}, 5 + 9),
-        ({"use_image_embeds": False, "use_text_embeds": False}, 5),
-    ],
+    [({"use_image_embeds": False}, 5 + 7), ({"use_text_embeds": False}, 5 + 9)],
 )
 def test_the_ablation_leaves_parts_out(parts, length):
     assert small(**parts)(*embeds()).shape[1] == length
+
+
+def test_a_conditioner_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="uses image embeddings"):
+        small(use_image_embeds=False, use_text_embeds=False)
 
 
 def test_embeddings_it_needs_and_does_not_get_are_named():

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import egoframe
 from egoframe.enhancer.tuning import EnhancerConfig, train_enhancer
 from egoframe.errors import UserError
-from egoframe.frames import to_tensor
+from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator.autoencoder import decode, encode, open_autoencoder
 from egoframe.generator.autoencoder_training import AutoencoderConfig, train_autoencoder
 from egoframe.generator.features import Recipe, load_features
@@ -60,7 +60,8 @@ def test_it_learns_what_the_action_does(runs):
         before, after = photo(color), photo(color, taken=True)
         with torch.inference_mode():
             latents = pipe.encode_frames(to_tensor([after]))
-            shown = np.asarray(pipe.decode_latents(latents, to_tensor([before]))[0], float)
+            frames = decode(pipe.vae, latents, to_tensor([before]))
+            shown = np.asarray(to_pictures(frames)[0], float)
         drawn = np.asarray(pipe(before, "take mug", steps=8).images[0], float)
         mug = (slice(24, 40), slice(40, 56))
         change = np.abs(shown - np.asarray(before, float))
@@ -70,7 +71,8 @@ def test_it_learns_what_the_action_does(runs):
 
 
 def test_the_papers_switches_train_too(runs):
-    """A decoder that sees the latent alone, and diffusion of the action frame's own latent."""
+    """A decoder that sees the latent alone, diffusion of the action frame's own latent, and noise
+    that is predicted from the text alone."""
     loop = LoopConfig(steps=100, batch_size=8, lr=3e-3, warmup=5, ema=0.9)
     config = AutoencoderConfig(runs / "pairs", runs / "plain", "plain", loop=loop)
     vae = train_autoencoder(config)
@@ -79,10 +81,14 @@ def test_the_papers_switches_train_too(runs):
     with torch.inference_mode():
         shown = decode(vae, encode(vae, frames), frames)
     assert (shown - frames).abs().mean() < 0.3 * (frames - frames.mean()).abs().mean()
-    config = generator_config(runs, "latent", predict="latent")
-    train_generator(replace(config, vae=runs / "plain" / "vae", loop=replace(config.loop, steps=3)))
+    config = generator_config(runs, "latent", predict="latent", objective="noise")
+    network = replace(config.network, use_image_embeds=False, use_text_embeds=False)
+    loop = replace(config.loop, steps=3)
+    train_generator(replace(config, vae=runs / "plain" / "vae", network=network, loop=loop))
     pipe = egoframe.load(runs / "latent" / "pipeline")
     assert pipe.config.predict == "latent"
+    assert pipe.config.sampler == "euler_ancestral"
+    assert pipe.conditioner is None
     assert pipe(photo("red"), "take mug", steps=2).images[0].size == (64, 64)
 
 

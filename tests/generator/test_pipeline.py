@@ -3,7 +3,6 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from diffusers import PNDMScheduler
 from PIL import Image
 
@@ -61,47 +60,6 @@ def test_several_pictures_of_one_photo_differ_and_keep_their_noise(pipe):
     assert len(three) == 3
     assert apart(three[0], three[1]) > 0
     assert apart(three[0], pipe(photo(), "open drawer", "open drawer").images[0]) <= 1
-
-
-def test_guidance_is_instruct_pix2pix_equation_3(pipe):
-    """One step of the sampler against the equation, each branch worked out by itself."""
-    image, text, s_text, s_image = photo(), "open drawer", 3.0, 1.7
-    seen = {}
-    step = pipe.scheduler.step
-
-    def spy(output, *args, **kwargs):
-        seen.setdefault("guided", output)
-        return step(output, *args, **kwargs)
-
-    pipe.scheduler.step = spy
-    try:
-        pipe(image, text, text, steps=2, text_guidance=s_text, image_guidance=s_image)
-    finally:
-        del pipe.scheduler.step
-    from egoframe.frames import to_tensor
-    from egoframe.generator.pipeline import _generator
-
-    with torch.inference_mode():
-        enhanced = pipe._enhance([image], [text], [text], True)
-        latent = pipe.encode_frames(to_tensor([image]))
-        full = pipe.encode_text([text], enhanced)
-        empty = pipe.encode_text([""], enhanced, kept=False)
-        pipe.scheduler.set_timesteps(2)
-        t = pipe.scheduler.timesteps[0]
-        noise = torch.randn(latent.shape, generator=_generator(0, "0", 0))
-        x = noise * getattr(pipe.scheduler, "init_noise_sigma", 1.0)
-        if hasattr(pipe.scheduler, "scale_model_input"):
-            x = pipe.scheduler.scale_model_input(x, t)
-
-        def branch(context, condition):
-            return pipe.unet(torch.cat((x, condition), 1), t, encoder_hidden_states=context).sample
-
-        none = branch(empty, torch.zeros_like(latent))
-        image_only, both = branch(empty, latent), branch(full, latent)
-    expected = none + s_image * (image_only - none) + s_text * (both - image_only)
-    if pipe.config.prediction == "sample":  # at the first step all is noise: σ = 1
-        expected = x - expected
-    torch.testing.assert_close(seen["guided"], expected, rtol=1e-3, atol=1e-4)
 
 
 def test_photos_keep_their_aspect(pipe):
@@ -185,9 +143,10 @@ def test_a_saved_pipeline_draws_the_same(pipe, tmp_path):
     assert {p.suffix for p in tmp_path.rglob("*") if p.is_file()} <= {
         ".json", ".safetensors", ".txt", ".jinja"
     }  # fmt: skip
-    again = ActionFramePipeline.from_pretrained(tmp_path)
-    picture, same = (p(photo(), "open drawer").images[0] for p in (pipe, again))
-    assert apart(picture, same) == 0
+    again, twice = (ActionFramePipeline.from_pretrained(tmp_path) for _ in range(2))
+    picture, same, equal = (p(photo(), "open drawer").images[0] for p in (pipe, again, twice))
+    assert apart(same, equal) == 0
+    assert apart(picture, same) <= 1  # memory that is aligned otherwise is summed up otherwise
     assert again.config.predict == pipe.config.predict
 
 
@@ -231,3 +190,60 @@ def test_the_action_is_named_before_its_description(pipe):
 def _settings(pipe) -> dict:
     names = ("predict", "change_scale", "prediction", "sample_size", "steps", "text_guidance")
     return {name: pipe.config[name] for name in names}
+
+
+def test_both_protocols_draw_and_differ(pipe):
+    ours, theirs = (
+        pipe(photo(), "cut bread", protocol=p).images[0] for p in ("corrected", "paper")
+    )
+    assert apart(ours, theirs) > 0
+    with pytest.raises(UserError, match="protocol 'own'"):
+        pipe(photo(), "cut bread", protocol="own")
+
+
+def test_a_model_that_squeezes_draws_squares_and_gives_the_aspect_back(pipe):
+    model = ActionFramePipeline(**pipe.components, **{**_settings(pipe), "squeeze": True})
+    drawn = []
+    sample = model.sample_latents
+    model.sample_latents = lambda latents, *rest: (
+        drawn.append(latents.shape) or sample(latents, *rest)
+    )
+    out = model(photo(0, (300, 200)), "cut bread", steps=1).images[0]
+    assert [tuple(shape[-2:]) for shape in drawn] == [(8, 8)]
+    assert out.width / out.height == pytest.approx(1.5, rel=0.02)
+
+
+def test_the_enhancer_may_see_the_whole_photo(pipe):
+    """Two photos whose frames are the same to the U-Net, but not to the enhancer."""
+    model = ActionFramePipeline(**pipe.components, **{**_settings(pipe), "enhancer_sees": "photo"})
+    seen = []
+    enhance = model._enhance
+    model._enhance = lambda images, *rest: seen.append(images[0].size) or enhance(images, *rest)
+    model(photo(0, (300, 200)), "cut bread", steps=1)
+    assert seen == [(300, 200)]
+
+
+def test_a_model_without_conditioner_needs_no_enhancer(pipe):
+    parts = {**pipe.components, "conditioner": None, "enhancer": None, "processor": None}
+    model = ActionFramePipeline(**parts, **_settings(pipe))
+    out = model(photo(), "cut bread", steps=1)
+    assert out.descriptions == ["cut bread"]
+    assert out.images[0].size == (64, 64)
+
+
+def test_what_the_enhancer_saw_and_said_may_be_kept(pipe):
+    seen = Enhancer(pipe.enhancer, pipe.processor)([photo()], ["cut bread"])
+    out, again = pipe(photo(), "cut bread"), pipe(photo(), "cut bread", enhancement=seen)
+    assert out.descriptions == again.descriptions
+    assert apart(out.images[0], again.images[0]) <= 1
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpm++2m", "unipc", "euler_ancestral"])
+def test_samplers_go_by_their_names(pipe, sampler):
+    if pipe.config.prediction == "sample":
+        with pytest.raises(UserError, match="by its own scheduler alone"):
+            pipe(photo(), "cut bread", sampler=sampler)
+    else:
+        assert pipe(photo(), "cut bread", sampler=sampler, steps=4).images[0].size == (64, 64)
+    with pytest.raises(UserError, match="give one of scheduler, euler_ancestral"):
+        pipe(photo(), "cut bread", sampler="heun")

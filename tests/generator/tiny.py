@@ -1,16 +1,14 @@
 """A tiny untrained pipeline for tests."""
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    EulerAncestralDiscreteScheduler,
-)
+from diffusers import AutoencoderKL
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.small import new_model, new_processor
 from egoframe.generator.autoencoder import InputAwareAutoencoder
 from egoframe.generator.generator_training import NetworkConfig, build_networks, new_scheduler
 from egoframe.generator.pipeline import ActionFramePipeline
+from egoframe.generator.sampling import paper_scheduler
 from egoframe.generator.tokenizer import new_tokenizer
 
 TEXTS = ["open drawer", "the right hand opens the red drawer", "take mug", "cut bread"]
@@ -32,9 +30,7 @@ def tiny_pipeline(paper: bool = False) -> ActionFramePipeline:
             block_out_channels=(8, 8, 8, 8), norm_num_groups=4, latent_channels=4,
             down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
         )  # fmt: skip
-        scheduler = EulerAncestralDiscreteScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
-        )
+        scheduler = paper_scheduler()
     return ActionFramePipeline(
         vae=vae.eval(),
         unet=networks["unet"],
@@ -46,6 +42,7 @@ def tiny_pipeline(paper: bool = False) -> ActionFramePipeline:
         processor=processor,
         predict="latent" if paper else "change",
         prediction="scheduler" if paper else "sample",
+        sampler="euler_ancestral" if paper else "scheduler",
         articles=False,
         sample_size=64,
         steps=3,

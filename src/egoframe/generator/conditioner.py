@@ -24,6 +24,8 @@ class Conditioner(ModelMixin, ConfigMixin):
         text_length: tokens that text embeddings are padded to with zeros (77).
         num_heads, feed_forward_dim, dropout: of the two layers that mix the text embeddings.
         use_image_embeds, use_text_embeds: the paper's ablation; what is not used is left out.
+    Raises:
+        ValueError: neither is used; such a model has no conditioner.
     """
 
     @register_to_config
@@ -40,6 +42,8 @@ class Conditioner(ModelMixin, ConfigMixin):
         use_text_embeds: bool = True,
     ) -> None:
         super().__init__()
+        if not (use_image_embeds or use_text_embeds):
+            raise ValueError("a conditioner uses image embeddings, text embeddings, or both")
         self.text_length = text_length
         self.projection_img = nn.Linear(image_embed_dim, context_dim) if use_image_embeds else None
         self.projection_txt = nn.Linear(text_embed_dim, context_dim) if use_text_embeds else None

@@ -1,12 +1,10 @@
-"""Trains U-Net, text encoder and conditioner together, by flow matching.
+"""Trains U-Net, text encoder and conditioner together: by flow matching, or as LEGO does.
 
-Flow matching (Lipman et al., 2023) on a straight path: x_t = (1 − t) x + t ε. The network predicts
-x itself, and the loss is that of the velocity ε − x which follows from it (Li & He, 2025): most of
-a frame does not change, and a network that says so need only be silent there. What is diffused is
-the action frame's latent, or its change from the input's.
+What is diffused is the action frame's latent, or its change from the input's: most of a frame does
+not change, and a network that predicts the clean change need only be silent there.
 
-How the action changes the frame is learnt where there is nothing but noise (t = 1), many times
-faster than from a mixture of all t; so the training begins there.
+By flow matching, how the action changes the frame is learnt where there is nothing but noise
+(t = 1), many times faster than from a mixture of all t; so the training begins there.
 """
 
 from __future__ import annotations
@@ -29,13 +27,14 @@ from egoframe.generator import familiarity
 from egoframe.generator.autoencoder import open_autoencoder
 from egoframe.generator.conditioner import Conditioner
 from egoframe.generator.features import Recipe, load_features
+from egoframe.generator.losses import flow_loss, noise_loss
 from egoframe.generator.pipeline import ActionFramePipeline
+from egoframe.generator.sampling import paper_scheduler, scaled_linear_alphas
 from egoframe.generator.tokenizer import LENGTH, new_tokenizer
 from egoframe.pairs import ARTICLES, open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 
 FAMILIAR = 4000  # training frames, or a few more, that say what a familiar photo is
-SMALLEST_T = 0.5  # below it the weight of an error grows no more
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ class GeneratorConfig:
     vae: Path  # a trained autoencoder
     enhancer: Path  # a tuned enhancer
     out: Path
-    start_from: Path | None = None  # a trained pipeline: its networks, tokenizer and scale go on
+    start_from: Path | None = None  # a model: its networks, tokenizer and scale go on
+    objective: Literal["flow", "noise"] = "flow"  # "noise": the paper's
     predict: Literal["latent", "change"] = "change"
     text: Literal["description", "label"] = "description"
     written_by: Literal["dataset", "enhancer"] = "enhancer"  # whose descriptions are learnt from
@@ -93,10 +93,15 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     )
     features = load_features(config.out / "features", recipe)
     torch.manual_seed(config.loop.seed)
-    networks = build_networks(config.network, features.input_latents.shape[1], enhancer, tokenizer)
     scale = change_scale(features) if config.predict == "change" else 1.0
-    if config.start_from is not None:
-        scale = _start_from(config.start_from, networks)
+    if config.start_from is None:
+        networks = build_networks(
+            config.network, features.input_latents.shape[1], enhancer, tokenizer
+        )
+    else:
+        networks, scale = _start_from(config.start_from, enhancer)
+    latent_scale = 1.0 if config.predict == "change" else vae.config.get("scaling_factor", 1.0)
+    alphas = scaled_linear_alphas(paper_scheduler())
     empty = tokenizer([""], padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
     device = config.loop.device
 
@@ -109,13 +114,11 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
             x[rows].float() for x in (features.input_latents, features.action_latents)
         )
         before, action = before.to(device), action.to(device)
-        clean = (action - before) / scale if config.predict == "change" else action
+        clean = (action - before) / scale if config.predict == "change" else action * latent_scale
         t = torch.sigmoid(config.time_shift + torch.randn(count, generator=generator))
         share = 1.0 if batch.progress < config.noise_only else config.noise_only_after
-        t = torch.where(torch.rand(count, generator=generator) < share, 1.0, t)
-        t = t.view(-1, 1, 1, 1).to(device)
+        t = torch.where(torch.rand(count, generator=generator) < share, 1.0, t).to(device)
         noise = torch.randn(clean.shape, generator=generator).to(device)
-        noisy = (1 - t) * clean + t * noise
 
         draw = torch.rand(count, generator=generator)
         both = config.drop_text + config.drop_image + config.drop_both
@@ -131,14 +134,17 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         text = networks["text_encoder"](tokens.to(device)).last_hidden_state
         said = (features.text_embeds[rows].float() * ~label[:, None, None]).to(device)
         seen = features.image_embeds[rows].float().to(device)
-        context = networks["conditioner"](text, seen, said, ~no_text.to(device))
-        out = networks["unet"](
-            torch.cat((noisy, condition), 1), 1000 * t.flatten(), encoder_hidden_states=context
-        ).sample.float()
+        context = text
+        if "conditioner" in networks:
+            context = networks["conditioner"](text, seen, said, ~no_text.to(device))
+        if config.objective == "noise":
+            times = torch.randint(0, len(alphas), (count,), generator=generator).to(device)
+            return noise_loss(
+                networks["unet"], clean, condition, context, times, noise, alphas.to(device)
+            )
         changed = ((action - before).abs().mean(1, keepdim=True) / scale).clamp(max=1.0)
         weight = 1 + config.changed_weight * changed
-        velocity = 1 / t.clamp(min=SMALLEST_T) ** 2  # (ε − x) − (ε − x̂) = (x̂ − x) / t
-        return (weight * velocity * (out - clean) ** 2).mean() / weight.mean()
+        return flow_loss(networks["unet"], clean, condition, context, t, noise, weight)
 
     networks.load_state_dict(fit(networks, loss, len(dataset), config))
     known = _familiar(dataset, enhancer)
@@ -149,19 +155,15 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         unet=networks["unet"],
         text_encoder=networks["text_encoder"],
         tokenizer=tokenizer,
-        scheduler=new_scheduler(),
-        conditioner=networks["conditioner"],
+        conditioner=getattr(networks, "conditioner", None),
         enhancer=enhancer.model,
         processor=enhancer.processor,
         predict=config.predict,
         change_scale=scale,
-        prediction="sample",
         name_action=True,
         articles=any(set(action.split()) & set(ARTICLES) for action in dataset["action"]),
         sample_size=8 * features.input_latents.shape[-1],
-        steps=4,
-        text_guidance=1.3,
-        image_guidance=1.0,
+        **_drawn_as(config.objective),
     )
     pipeline.save_pretrained(config.out / "pipeline")
     familiarity.save(known, config.out / "pipeline")
@@ -184,21 +186,47 @@ def _forget_paths(folder: Path) -> None:
             path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
-def _start_from(folder: Path, networks: nn.ModuleDict) -> float:
-    """Give the networks the weights of a trained pipeline, and return its `change_scale`.
+def _drawn_as(objective: str) -> dict[str, Any]:
+    """The settings of drawing that fit what was learnt."""
+    if objective == "noise":
+        return {
+            "scheduler": paper_scheduler(), "prediction": "scheduler",
+            "sampler": "euler_ancestral", "steps": 100, "text_guidance": 7.5,
+            "image_guidance": 1.5,
+        }  # fmt: skip
+    return {
+        "scheduler": new_scheduler(), "prediction": "sample", "sampler": "scheduler", "steps": 4,
+        "text_guidance": 1.3, "image_guidance": 1.0,
+    }  # fmt: skip
+
+
+def _start_from(folder: Path, enhancer: Enhancer) -> tuple[nn.ModuleDict, float]:
+    """The networks of a model, and its `change_scale`.
 
     Raises:
-        UserError: they are of other sizes.
+        UserError: they were made for embeddings of another width.
     """
-    for name, network in networks.items():
-        kind: Any = type(network)
-        trained = kind.from_pretrained(folder / name, use_safetensors=True)
-        try:
-            network.load_state_dict(trained.state_dict())
-        except RuntimeError:
-            raise UserError(f"{folder / name}: is of another size than `network` says") from None
+    kinds = {
+        "unet": UNet2DConditionModel,
+        "text_encoder": CLIPTextModel,
+        "conditioner": Conditioner,
+    }
+    networks: dict[str, Any] = {
+        name: kind.from_pretrained(folder / name, use_safetensors=True)
+        for name, kind in kinds.items()
+        if (folder / name).exists()
+    }
+    if "conditioner" in networks:
+        told = networks["conditioner"].config
+        widths = told.image_embed_dim, told.text_embed_dim
+        if widths != (enhancer.image_embed_dim, enhancer.text_embed_dim):
+            raise UserError(
+                f"{folder}: reads embeddings of widths {widths}, and the enhancer's are of "
+                f"{(enhancer.image_embed_dim, enhancer.text_embed_dim)}; give the one it was "
+                "made for"
+            )
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    return float(index["change_scale"])
+    return nn.ModuleDict(networks), float(index["change_scale"])
 
 
 def _tokenizer(config: GeneratorConfig, dataset: Any) -> Any:
@@ -242,21 +270,18 @@ def build_networks(
         eos_token_id=tokenizer.eos_token_id,  # type: ignore[attr-defined]
         pad_token_id=tokenizer.pad_token_id,  # type: ignore[attr-defined]
     )
-    conditioner = Conditioner(
-        context_dim=config.context_dim,
-        image_embed_dim=enhancer.image_embed_dim,
-        text_embed_dim=enhancer.text_embed_dim,
-        num_heads=config.heads,
-        feed_forward_dim=2 * config.context_dim,
-        dropout=0.0,  # drawing its masks takes 4 % of a step on a CPU
-        use_image_embeds=config.use_image_embeds,
-        use_text_embeds=config.use_text_embeds,
-    )
-    networks: dict[str, Any] = {
-        "unet": unet,
-        "text_encoder": CLIPTextModel(text),
-        "conditioner": conditioner,
-    }
+    networks: dict[str, Any] = {"unet": unet, "text_encoder": CLIPTextModel(text)}
+    if config.use_image_embeds or config.use_text_embeds:
+        networks["conditioner"] = Conditioner(
+            context_dim=config.context_dim,
+            image_embed_dim=enhancer.image_embed_dim,
+            text_embed_dim=enhancer.text_embed_dim,
+            num_heads=config.heads,
+            feed_forward_dim=2 * config.context_dim,
+            dropout=0.0,  # drawing its masks takes 4 % of a step on a CPU
+            use_image_embeds=config.use_image_embeds,
+            use_text_embeds=config.use_text_embeds,
+        )
     return nn.ModuleDict(networks)
 
 

@@ -1,0 +1,1 @@
+"""From other people's weights to a model's folder: the authors' release, and Stable Diffusion."""
