@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from egoframe.enhancer.opening import open_model, open_processor, parts
-from egoframe.enhancer.prompts import after_answer, prompt_of
+from egoframe.enhancer.prompts import after_answer, check_marks, prompt_of
 from egoframe.errors import UserError
 
 MAX_TOKENS = 77  # whose embeddings are returned; of a description, where the model sets no limit
@@ -44,6 +44,8 @@ class Enhancer:
     def __init__(self, model: Any, processor: Any) -> None:
         self.model = model.eval()
         self.processor = processor
+        if processor.tokenizer.pad_token is None:
+            processor.tokenizer.pad_token = processor.tokenizer.eos_token
 
     @classmethod
     def from_pretrained(
@@ -103,7 +105,7 @@ class Enhancer:
             UserError: a text holds one of the model's own marks, such as its end token, or the
                 pictures give different numbers of image tokens.
         """
-        self._check_texts((*actions, *(descriptions or ())))
+        check_marks(self.processor.tokenizer, (*actions, *(descriptions or ())))
         inputs = self._inputs(images, actions)
         image_embeds = self._image_embeds(inputs)
         if descriptions is None:
@@ -133,7 +135,7 @@ class Enhancer:
         seed: int = 0,
     ) -> list[str]:
         """The descriptions alone, as calling gives them; the pictures may be of any sizes."""
-        self._check_texts(actions)
+        check_marks(self.processor.tokenizer, actions)
         return self._decode(self._generate(self._inputs(images, actions), temperature, seed))
 
     @torch.inference_mode()
@@ -144,12 +146,6 @@ class Enhancer:
             UserError: the pictures give different numbers of image tokens.
         """
         return self._image_embeds(self._inputs(images, [""] * len(images)))
-
-    def _check_texts(self, texts: Sequence[str]) -> None:
-        for text in texts:
-            marks = [m for m in self.processor.tokenizer.all_special_tokens if m in text]
-            if marks:
-                raise UserError(f"{text!r}: {marks[0]} is a mark of the model, not a word")
 
     def _inputs(self, images: Sequence[Image.Image], actions: Sequence[str]) -> dict[str, Tensor]:
         """All that the processor makes of pictures and questions, padded on the left."""

@@ -80,8 +80,6 @@ def open_processor(folder: str | Path) -> Any:
     for part in ("tokenizer", "image_processor"):
         if getattr(processor, part, None) is None:
             raise _refused(folder, f"its processor has no {part.replace('_', ' ')}")
-    if processor.tokenizer.pad_token is None:
-        processor.tokenizer.pad_token = processor.tokenizer.eos_token
     return processor
 
 

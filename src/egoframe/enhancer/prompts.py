@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
+
+from egoframe.errors import UserError
 
 MIRRORED = {"left": "right", "right": "left", "clockwise": "anticlockwise",
             "anticlockwise": "clockwise"}  # fmt: skip
@@ -45,6 +48,18 @@ def after_answer(processor: Any) -> str:
         [_message(""), said], chat_template=template, tokenize=False
     )
     return told.rpartition("ANSWER")[2] if "ANSWER" in told else ""
+
+
+def check_marks(tokenizer: Any, texts: Iterable[str]) -> None:
+    """Refuse texts that hold a mark of the model, such as its end token.
+
+    Raises:
+        UserError: one does; the line names both.
+    """
+    for text in texts:
+        marks = [mark for mark in tokenizer.all_special_tokens if mark in text]
+        if marks:
+            raise UserError(f"{text!r}: {marks[0]} is a mark of the model, not a word")
 
 
 def _template(processor: Any) -> str | None:
