@@ -28,12 +28,19 @@ def write_checkpoint(path: Path, state: dict[str, torch.Tensor]) -> Path:
     return path
 
 
-def write_clip(folder: Path, vocabulary: int = 600, width: int = 768) -> Path:
+def write_clip(
+    folder: Path,
+    vocabulary: int = 600,
+    width: int = 768,
+    feed_forward: int = 256,
+    layers: int = 2,
+    heads: int = 8,
+) -> Path:
     """A folder with what the conversion reads of CLIP: tokenizer and text settings."""
     new_tokenizer(TEXTS * 20, vocab_size=300).save_pretrained(folder)
     text = {
-        "vocab_size": vocabulary, "hidden_size": width, "intermediate_size": 256,
-        "num_hidden_layers": 2, "num_attention_heads": 8, "max_position_embeddings": 77,
+        "vocab_size": vocabulary, "hidden_size": width, "intermediate_size": feed_forward,
+        "num_hidden_layers": layers, "num_attention_heads": heads, "max_position_embeddings": 77,
         "hidden_act": "quick_gelu", "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2,
         "model_type": "clip_text_model",
     }  # fmt: skip

@@ -253,7 +253,7 @@ def spoilt(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
         ("stranger", "1 keys that no part of LEGO has: discriminator.weight"),
         ("shape", r"projection_txt.bias is \(700,\) for \(768,\)"),
         ("no conditioner", "with_vllm_feature"),
-        ("other", "no checkpoint of LEGO's generator"),
+        ("other", "no checkpoint of latent diffusion"),
     ],
 )
 def test_keys_that_do_not_fit_are_named(release, tmp_path, how, words):

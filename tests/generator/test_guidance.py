@@ -1,6 +1,7 @@
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from torch._dynamo.testing import CompileCounter
 
 from egoframe.generator.guidance import GuidedUNet, merge_equal_tokens
 
@@ -60,7 +61,7 @@ def test_beyond_the_interval_the_text_alone_is_computed(unet):
 
 @torch.no_grad()
 def test_keys_and_values_are_worked_out_once_and_forgotten_after(unet):
-    before = unet.attn_processors
+    before = branch(unet, drawn(*SHAPE), torch.tensor(500.0), FULL, INPUT)
     counted = []
     layers = [module.to_k for name, module in unet.named_modules() if name.endswith("attn2")]
     watched = [layer.register_forward_hook(lambda *_: counted.append(1)) for layer in layers]
@@ -70,7 +71,8 @@ def test_keys_and_values_are_worked_out_once_and_forgotten_after(unet):
     for hook in watched:
         hook.remove()
     assert len(counted) == 2 * len(layers) > 0  # of the text, and of dropped text
-    assert unet.attn_processors == before
+    x, t = drawn(*SHAPE), torch.tensor(500.0)
+    assert torch.equal(branch(unet, x, t, FULL, INPUT), before)
 
 
 def test_equal_tokens_are_one_that_counts_more():
@@ -85,3 +87,19 @@ def test_equal_tokens_are_one_that_counts_more():
     expected, found = attend(query, context, context), attend(query, tokens, tokens, log_counts)
     torch.testing.assert_close(found, expected)
     assert merge_equal_tokens(drawn(2, 9, 8))[1] is None
+
+
+@torch.no_grad()
+def test_a_compiled_unet_is_compiled_once_for_all_pictures(unet):
+    count, counts = CompileCounter(), []
+    compiled = torch.compile(unet, backend=count)
+    for seed in (1, 2, 3):
+        full, condition = drawn(2, 7, 24, seed=seed), drawn(*SHAPE, seed=seed)
+        expected = GuidedUNet(unet, full, EMPTY, condition, 7.5, 1.5)
+        x, t = drawn(*SHAPE, seed=9), torch.tensor(500.0)
+        with GuidedUNet(compiled, full, EMPTY, condition, 7.5, 1.5) as guided:
+            found = guided(x, t)
+        with expected:
+            torch.testing.assert_close(found, expected(x, t), rtol=1e-4, atol=1e-5)
+        counts.append(count.frame_count)
+    assert counts[0] == counts[2] > 0

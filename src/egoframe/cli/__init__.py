@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from concurrent.futures import BrokenExecutor
@@ -9,7 +10,7 @@ from concurrent.futures import BrokenExecutor
 import typer
 
 from egoframe import __version__
-from egoframe.cli import data, describe, generate, kitchen, train
+from egoframe.cli import bench, convert, data, describe, enhance, generate, kitchen, train
 from egoframe.errors import UserError
 
 app = typer.Typer(
@@ -21,9 +22,12 @@ app = typer.Typer(
 )
 app.command("generate")(generate.generate)
 app.command("describe")(describe.describe)
+app.command("enhance")(enhance.enhance)
+app.command("bench")(bench.bench)
 app.add_typer(kitchen.app, name="kitchen")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
+app.add_typer(convert.app, name="convert")
 
 INTERRUPTED = 130  # status of a command that was stopped by Ctrl-C
 EXTRAS = {"mujoco": "kitchen", "av": "data", "datasets": "data", "pyarrow": "data"}
@@ -47,6 +51,7 @@ def _options(
 def main() -> None:
     """Run the command line: one line and status 2 for what the user can fix."""
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # commands show their own
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # tells of kernels it can do without
     try:
         status = app(standalone_mode=False)
         if status == INTERRUPTED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as as_json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,9 +16,16 @@ def generate(
     image: Annotated[Path, typer.Argument(help="A first-person photo: JPEG, PNG or WebP.")],
     action: Annotated[str, typer.Argument(help='Such as "open the drawer".')],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("."),
-    model: Annotated[str, typer.Option(help="A model's name, folder or hub id.")] = "kitchen",
+    model: Annotated[
+        str,
+        typer.Option(help="kitchen, lego-ego4d, lego-epic, lego-…-scaleup, a folder or a hub id."),
+    ] = "kitchen",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same picture.")] = 0,
     num_images: Annotated[int, typer.Option(min=1, max=64, help="How many to draw.")] = 1,
+    sampler: Annotated[
+        str | None,
+        typer.Option(help="scheduler, euler_ancestral, ddim, dpm++2m or unipc; else the model's."),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, max=1000, help="Of the sampler; the model's by default.")
     ] = None,
@@ -28,6 +35,13 @@ def generate(
     image_guidance: Annotated[
         float | None, typer.Option(help="How strictly to keep the photo.")
     ] = None,
+    guidance_interval: Annotated[
+        tuple[float, float],
+        typer.Option(help="Share of noise levels, 0 (clean) to 1, that are guided."),
+    ] = (0.0, 1.0),
+    protocol: Annotated[
+        str, typer.Option(help="corrected, or paper: as the authors' code draws and keeps them.")
+    ] = "corrected",
     description: Annotated[
         str | None, typer.Option(help="How it is done, instead of asking the enhancer.")
     ] = None,
@@ -36,6 +50,15 @@ def generate(
     ] = False,
     device: Annotated[str, typer.Option(help="Such as cpu or cuda.")] = "cpu",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    bits: Annotated[
+        int | None, typer.Option(help="4 or 8: quantise the enhancer's language model.")
+    ] = None,
+    offload: Annotated[
+        bool, typer.Option("--offload", help="For small GPUs: keep there only what works.")
+    ] = False,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Compile the U-Net: worth it for many pictures.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Draw what the person would see while doing the action.
@@ -48,6 +71,8 @@ def generate(
         egoframe generate examples/kitchen.png "open the microwave" --out demo
 
         egoframe generate photo.jpg "cut the tomato" --num-images 4 --seed 3
+
+        egoframe generate photo.jpg "open the drawer" --model lego-ego4d --device cuda --bits 4
     """
     from egoframe.pairs import check_action
 
@@ -55,20 +80,24 @@ def generate(
     words = " ".join(action.split())
     if dtype not in ("float32", "bfloat16", "float16"):
         raise UserError(f"--dtype {dtype}: give float32, bfloat16 or float16")
+    if bits not in (None, 4, 8):
+        raise UserError(f"--bits {bits}: give 4 or 8")
 
     from egoframe.images import open_photo, save_png, side_by_side, write_bytes
     from egoframe.models import fingerprint, resolve
 
     photo = open_photo(image)
-    place = resolve(model)
     _check_writable(out)
+    place = resolve(model)
 
     import torch
 
     from egoframe.models import load
 
-    pipeline = load(place, device, getattr(torch, dtype))
+    weights: Any = {"dtype": getattr(torch, dtype), "bits": bits}
+    pipeline = load(place, device, **weights, offload=offload, compile=compile)
     defaults = pipeline.config
+    sampler = defaults.sampler if sampler is None else sampler
     steps = defaults.steps if steps is None else steps
     text_guidance = defaults.text_guidance if text_guidance is None else text_guidance
     image_guidance = defaults.image_guidance if image_guidance is None else image_guidance
@@ -80,9 +109,12 @@ def generate(
             description=description,
             enhance=not no_enhance,
             num_images=num_images,
+            sampler=sampler,
             steps=steps,
             text_guidance=text_guidance,
             image_guidance=image_guidance,
+            guidance_interval=guidance_interval,
+            protocol=protocol,
             seed=seed,
             callback=lambda step, _: bar.update(task, completed=step),
         )
@@ -94,12 +126,16 @@ def generate(
         "model_sha256": fingerprint(place),
         "seed": seed,
         "num_images": num_images,
+        "sampler": sampler,
         "steps": steps,
         "text_guidance": text_guidance,
         "image_guidance": image_guidance,
+        "guidance_interval": guidance_interval,
+        "protocol": protocol,
         "enhance": not no_enhance,
         "device": device,
         "dtype": dtype,
+        "bits": bits,
         "input": str(image.name),
         "input_sha256": _sha256(image),
         "versions": _versions(),

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from transformers.utils import logging as transformers_logging
 
 from egoframe.errors import UserError
 
@@ -117,6 +119,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists():
         raise UserError(f"{out}: exists; give a new folder, or remove it")
+    diffusers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()
     temporary = out.with_name(f".{out.name}.writing")
     try:
         shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed

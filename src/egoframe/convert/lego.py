@@ -10,33 +10,30 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
-from diffusers.loaders.single_file_utils import (
-    convert_ldm_unet_checkpoint,
-    convert_ldm_vae_checkpoint,
-)
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from egoframe.convert.checkpoint import check_keys, new_folder, open_checkpoint
+from egoframe.convert.checkpoint import new_folder, open_checkpoint
+from egoframe.convert.ldm import (
+    CLIP,
+    DERIVED,
+    EMA,
+    TEXT,
+    UNET,
+    VAE,
+    Weights,
+    fill,
+    read_text,
+    read_unet,
+    read_vae,
+)
 from egoframe.errors import UserError
 from egoframe.generator.conditioner import Conditioner
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.sampling import paper_scheduler
 
-CLIP = "openai/clip-vit-large-patch14"
-UNET, EMA, VAE = "model.diffusion_model.", "model_ema.", "first_stage_model."
-TEXT = "cond_stage_model.transformer."
 CONDITIONER = ("projection_img.", "projection_txt.", "self_attn_mix.")
-# What is worked out anew from the noise schedule, or counts the moving average's steps.
-DERIVED = ("betas", "alphas_", "sqrt_", "log_one_minus_", "posterior_", "lvlb_weights", "logvar",
-           "model_ema.decay", "model_ema.num_updates", "cond_stage_model.transformer.logit_scale",
-           "scale_factor")  # fmt: skip
-ATTENDED = ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",)  # levels of Stable Diffusion 1
-Weights = Literal["ema", "raw"]
 
 
 def convert_lego(
@@ -59,10 +56,12 @@ def convert_lego(
         UserError: a file that is damaged, hostile, or of another architecture, or no space.
     """
     state = open_checkpoint(checkpoint)
-    unet, used = _unet(state, weights, checkpoint)
-    vae = _vae(state, checkpoint)
-    text_encoder, tokenizer = _text(state, clip, checkpoint)
+    unet, used = read_unet(state, weights, checkpoint)
+    vae = read_vae(state, checkpoint)
+    text_encoder, tokenizer = read_text(state, clip, checkpoint)
     conditioner = _conditioner(state, checkpoint)
+    if enhancer is not None:
+        check_enhancer(enhancer, conditioner)
     known = (UNET, EMA, VAE, TEXT, *CONDITIONER, *DERIVED)
     strange = [key for key in state if not key.startswith(known)] + used
     if strange:
@@ -88,89 +87,7 @@ def convert_lego(
     with new_folder(out) as folder:
         pipeline.save_pretrained(folder)
         if enhancer is not None:
-            _add_enhancer(enhancer, folder)
-
-
-def _unet(
-    state: dict[str, Tensor], weights: Weights, path: Path
-) -> tuple[UNet2DConditionModel, list[str]]:
-    """The U-Net, and the names of moving averages that belong to no weight of it."""
-    raw = _part(state, UNET)
-    if not raw:
-        raise UserError(f"{path}: no {UNET}* in it; this is no checkpoint of LEGO's generator")
-    flat = {f"{EMA}diffusion_model{key.replace('.', '')}": key for key in raw}
-    averages = [key for key in state if key.startswith(EMA) and not key.startswith(DERIVED)]
-    chosen = raw
-    if weights == "ema":
-        missing = [name for name in flat if name not in state]
-        if missing:
-            raise UserError(
-                f"{path}: the moving average of {len(missing)} weights is missing, such as "
-                f"{missing[0]}; convert the weights themselves with --weights raw"
-            )
-        chosen = {key: state[name] for name, key in flat.items()}
-    try:
-        first = chosen["input_blocks.0.0.weight"]
-        channels = [len(chosen[f"input_blocks.{k}.0.out_layers.3.weight"]) for k in (1, 4, 7, 10)]
-        context = chosen["input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
-        outputs = len(chosen["out.2.weight"])
-    except (KeyError, IndexError) as error:
-        raise UserError(f"{path}: not a U-Net of Stable Diffusion 1 ({error} is missing)") from None
-    with torch.device("meta"):
-        unet = UNet2DConditionModel(
-            in_channels=first.shape[1],
-            out_channels=outputs,
-            block_out_channels=channels,
-            down_block_types=ATTENDED,
-            up_block_types=tuple(kind.replace("Down", "Up") for kind in reversed(ATTENDED)),
-            cross_attention_dim=context,
-            attention_head_dim=8,
-            sample_size=32,
-        )
-    _fill(unet, convert_ldm_unet_checkpoint, chosen, "LEGO's U-Net", path)
-    return unet, [key for key in averages if key not in flat]
-
-
-def _vae(state: dict[str, Tensor], path: Path) -> AutoencoderKL:
-    part = _part(state, VAE)
-    try:
-        channels = [len(part[f"encoder.down.{k}.block.0.conv1.weight"]) for k in range(4)]
-        latents = len(part["post_quant_conv.weight"])
-    except KeyError as error:
-        raise UserError(
-            f"{path}: no autoencoder of Stable Diffusion ({error} is missing)"
-        ) from None
-    with torch.device("meta"):
-        vae = AutoencoderKL(
-            block_out_channels=channels,
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            layers_per_block=2,
-            latent_channels=latents,
-            sample_size=256,
-            scaling_factor=0.18215,
-        )
-    kept = {key: value for key, value in part.items() if not key.startswith("loss.")}
-    _fill(vae, convert_ldm_vae_checkpoint, kept, "LEGO's autoencoder", path)
-    return vae
-
-
-def _text(state: dict[str, Tensor], clip: str | Path, path: Path) -> tuple[Any, Any]:
-    """CLIP's text model, and the tokenizer that the checkpoint lacks."""
-    part = {key.removeprefix("text_model."): value for key, value in _part(state, TEXT).items()}
-    part = {key: value for key, value in part.items() if not key.endswith("position_ids")}
-    try:
-        config = CLIPTextConfig.from_pretrained(clip)
-        tokenizer = CLIPTokenizer.from_pretrained(clip)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{clip}: CLIP's tokenizer cannot be had ({' '.join(str(error).split())[:120]}); give "
-            f"a folder with config.json, vocab.json and merges.txt of {CLIP} as --clip"
-        ) from None
-    with torch.device("meta"):
-        text = CLIPTextModel(config)
-    _fill(text, None, part, f"the text model of {clip}", path)
-    return text, tokenizer
+            add_enhancer(enhancer, folder)
 
 
 def _conditioner(state: dict[str, Tensor], path: Path) -> Conditioner:
@@ -184,40 +101,45 @@ def _conditioner(state: dict[str, Tensor], path: Path) -> Conditioner:
             '"with_vllm_feature"?'
         ) from None
     with torch.device("meta"):
-        conditioner = Conditioner(len(image), image.shape[1], text.shape[1],
-                                  feed_forward_dim=feed_forward)  # fmt: skip
-    _fill(conditioner, None, part, "LEGO's conditioner", path)
+        conditioner = Conditioner(
+            len(image), image.shape[1], text.shape[1], feed_forward_dim=feed_forward
+        )
+    fill(conditioner, part, "LEGO's conditioner", path)
     return conditioner
 
 
-def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+def embed_dim(enhancer: Path) -> int:
+    """Width of the embeddings of a VLLM's folder, from its settings.
+
+    Raises:
+        UserError: it is no folder of a VLLM with its processor.
+    """
+    from transformers import AutoConfig
+
+    for name in ("config.json", "processor_config.json"):
+        if not (enhancer / name).exists():
+            raise UserError(
+                f"{enhancer}: no {name} here; give a VLLM's folder, as convert llava makes"
+            )
+    return AutoConfig.from_pretrained(enhancer).get_text_config().hidden_size
 
 
-def _fill(model: Any, rename: Any, state: dict[str, Tensor], name: str, path: Path) -> None:
-    """Give a model without memory the tensors of a checkpoint, renamed the way diffusers does."""
-    converted = state
-    if rename is not None:
-        try:
-            converted = rename({_prefix(rename) + key: value for key, value in state.items()},
-                               model.config)  # fmt: skip
-        except (KeyError, IndexError) as error:
-            raise UserError(f"{path}: does not fit {name} ({error} is missing)") from None
-        taken = {value.data_ptr() for value in converted.values()}
-        left = {key: value for key, value in state.items() if value.data_ptr() not in taken}
-        converted = {**converted, **left}
-    check_keys(
-        converted, {key: value.shape for key, value in model.state_dict().items()}, name, path
-    )
-    model.load_state_dict(converted, assign=True)
+def check_enhancer(enhancer: Path, conditioner: Conditioner) -> None:
+    """Compare the widths of a VLLM's embeddings with those that a conditioner reads.
+
+    Raises:
+        UserError: they differ.
+    """
+    width, read = embed_dim(enhancer), conditioner.config.image_embed_dim  # type: ignore[attr-defined]
+    if width != read:
+        raise UserError(
+            f"{enhancer}: its embeddings are {width} wide, and this model reads {read}; give the "
+            "VLLM that it was trained with"
+        )
 
 
-def _prefix(rename: Any) -> str:
-    return UNET if rename is convert_ldm_unet_checkpoint else VAE
-
-
-def _add_enhancer(enhancer: Path, folder: Path) -> None:
-    """Put a converted VLLM into a model's folder: linked where possible, for it is large."""
+def add_enhancer(enhancer: Path, folder: Path) -> None:
+    """Put a VLLM into a model's folder: linked where possible, for it is large."""
     told = json.loads((enhancer / "config.json").read_text(encoding="utf-8"))
     processor = json.loads((enhancer / "processor_config.json").read_text(encoding="utf-8"))
     weights = ("config.json", "generation_config.json", "model")

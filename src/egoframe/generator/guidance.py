@@ -18,10 +18,12 @@ class GuidedUNet:
     InstructPix2Pix, eq. 3: out(∅, ∅) + s_image (out(image, ∅) − out(∅, ∅)) + s_text (out(image,
     text) − out(image, ∅)). A branch without weight is not computed; the others run as one batch.
 
-    As a context manager: within it, cross-attention works out keys and values of the contexts,
-    the same in every step, once; those of dropped text serve all pictures and branches.
+    As a context manager: within it, cross-attention reads keys and values of the contexts that were
+    worked out at its start, for they are the same in every step; those of dropped text serve all
+    pictures and branches.
 
     Arguments:
+        unet: of diffusers.
         full_BTD, empty_1TD: contexts of the text, and of dropped text.
         input_BCHW: latents of the input frames.
         text_guidance, image_guidance: s_text, s_image.
@@ -49,60 +51,85 @@ class GuidedUNet:
         branches = [branch for branch in branches if branch[0] != 0]
         self.weights_G = [weight for weight, _, _ in branches]
         self.contexts = [context for _, context, _ in branches]
-        self.condition = torch.cat([condition for _, _, condition in branches])
+        self.condition = torch.cat([condition for _, _, condition in branches]).to(unet.dtype)
         self.unet = unet
         self.low, self.high = (train_timesteps * share for share in interval)
+        self.always = interval == (0.0, 1.0)
 
     def __enter__(self) -> GuidedUNet:
-        self.processors = dict(self.unet.attn_processors)
+        onload(self.unet)
         rows = len(self.condition) // len(self.contexts)
-        kept = {
-            name: KeptContexts(self.contexts, rows) if name.endswith("attn2.processor") else own
-            for name, own in self.processors.items()
-        }
-        self.unet.set_attn_processor(kept)
+        merged = {id(context): merge_equal_tokens(context) for context in self.contexts}
+        self.attentions = [
+            module for name, module in self.unet.named_modules() if name.endswith("attn2")
+        ]
+        for attention in self.attentions:
+            if not isinstance(attention.processor, KeptContexts):
+                attention.set_processor(KeptContexts(attention.processor))
+            kept = {
+                name: (
+                    _heads(attention.to_k(tokens), attention.heads),
+                    _heads(attention.to_v(tokens), attention.heads),
+                    log_counts,
+                )
+                for name, (tokens, log_counts) in merged.items()
+            }
+            attention.processor.rows = rows
+            attention.processor.kept = [kept[id(context)] for context in self.contexts]
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self.unet.set_attn_processor(self.processors)
+        for attention in self.attentions:
+            attention.processor.kept = []
 
     def __call__(self, noisy_BCHW: Tensor, t: Tensor) -> Tensor:
-        """The guided output (B, C, H, W) at a time 0..train_timesteps."""
-        weights_G = self.weights_G if self.low <= float(t) <= self.high else [1.0]
-        noisy = noisy_BCHW.repeat(len(weights_G), 1, 1, 1)
+        """The guided output (B, C, H, W) in float32, at a time 0..train_timesteps."""
+        guided = self.always or self.low <= float(t) <= self.high
+        weights_G = self.weights_G if guided else [1.0]
+        noisy = noisy_BCHW.to(self.condition.dtype).repeat(len(weights_G), 1, 1, 1)
         out = self.unet(
             torch.cat((noisy, self.condition[: len(noisy)]), 1),
             t,
             encoder_hidden_states=self.contexts[0],
             return_dict=False,
         )[0]
-        branches = zip(weights_G, out.chunk(len(weights_G)), strict=True)
+        branches = zip(weights_G, out.float().chunk(len(weights_G)), strict=True)
         return torch.stack([weight * branch for weight, branch in branches]).sum(0)
 
 
-class KeptContexts:
-    """A cross-attention of diffusers that works out keys and values of its contexts once.
+def onload(model: Any) -> None:
+    """Bring a model that waits in main memory to its device, before a part of it is used.
 
-    Arguments:
-        contexts: of each branch: (B, T, D), or (1, T, D) where all pictures share it.
+    accelerate's hooks do so by themselves where the whole model is called.
+    """
+    if hasattr(model, "_hf_hook"):
+        model._hf_hook.pre_forward(model)
+
+
+class KeptContexts:
+    """A cross-attention of diffusers that reads keys and values worked out before.
+
+    It stays on the U-Net, so that a compiled one is not compiled again for every picture.
+
+    Attributes:
+        kept: for each branch, keys and values (B, heads, T, D), or (1, heads, T, D) where all
+            pictures share them, and what to add to the scores of their tokens; where empty, the
+            U-Net's own attention is used.
         rows: B; a call holds those of all branches, or of the first one alone.
     """
 
-    def __init__(self, contexts: list[Tensor], rows: int) -> None:
-        self.contexts, self.rows = contexts, rows
-        self.kept: dict[int, tuple[Tensor, Tensor, Tensor | None]] = {}
+    def __init__(self, own: Any) -> None:
+        self.own, self.rows = own, 0
+        self.kept: list[tuple[Tensor, Tensor, Tensor | None]] = []
 
-    def __call__(self, attn: Any, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+    def __call__(self, attn: Any, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if not self.kept:
+            return self.own(attn, hidden_states, *args, **kwargs)
         query = _heads(attn.to_q(hidden_states), attn.heads)
         outs = []
-        for context, own in zip(self.contexts, query.split(self.rows), strict=False):
-            if id(context) not in self.kept:
-                tokens, log_counts = merge_equal_tokens(context)
-                key, value = (_heads(to(tokens), attn.heads) for to in (attn.to_k, attn.to_v))
-                self.kept[id(context)] = key, value, log_counts
-            key, value, log_counts = self.kept[id(context)]
-            key, value = (x.expand(len(own), -1, -1, -1) for x in (key, value))
-            outs.append(scaled_dot_product_attention(own, key, value, log_counts))
+        for own, kept in zip(query.split(self.rows), self.kept, strict=False):
+            key, value = (x.expand(len(own), -1, -1, -1) for x in kept[:2])
+            outs.append(scaled_dot_product_attention(own, key, value, kept[2]))
         return attn.to_out[0](torch.cat(outs).transpose(1, 2).flatten(2))
 
 

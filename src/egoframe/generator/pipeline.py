@@ -22,7 +22,7 @@ from egoframe.frames import to_tensor
 from egoframe.generator import autoencoder
 from egoframe.generator.conditioner import Conditioner  # noqa: F401, diffusers looks for it
 from egoframe.generator.familiarity import UNLIKE_PHOTO, Familiarity, UnfamiliarWarning
-from egoframe.generator.guidance import GuidedUNet
+from egoframe.generator.guidance import GuidedUNet, onload
 from egoframe.generator.protocols import Protocol, choose_protocol
 from egoframe.generator.sampling import (
     DiscreteSigmas,
@@ -258,6 +258,7 @@ class ActionFramePipeline(DiffusionPipeline):
         """What the enhancer sees and says; None where the model draws from words alone."""
         if self.enhancer is None:
             return None
+        onload(self.enhancer)
         enhancer = Enhancer(self.enhancer, self.processor)
         if texts is not None or enhance:
             return enhancer(images, actions, texts, protocol.temperature, protocol.enhancer_seed)
@@ -278,6 +279,7 @@ class ActionFramePipeline(DiffusionPipeline):
         empty = self.encode_text([""], enhanced and enhanced.rows([0]), kept=False)
         full = full.repeat_interleave(len(input_BCHW) // len(texts), 0)
         latents_BCHW = self.sample_latents(input_BCHW, full, empty, noise, settings)
+        onload(self.vae)
         return autoencoder.decode(self.vae, latents_BCHW, frames_BCHW)
 
     def sample_latents(
@@ -316,11 +318,11 @@ class ActionFramePipeline(DiffusionPipeline):
         def denoise(x_BCHW: Tensor, sigma: Tensor) -> Tensor:
             return x_BCHW - sigma * guided(x_BCHW / (sigma**2 + 1).sqrt(), levels.time(sigma))
 
-        like = input_BCHW[:, : self.unet.config.out_channels]
+        like = input_BCHW[:, : self.unet.config.out_channels].float()
         with guided:
             if settings.sampler == "euler_ancestral":
                 levels = DiscreteSigmas(scaled_linear_alphas(scheduler))
-                sigmas = levels.steps(settings.steps).to(like)
+                sigmas = levels.steps(settings.steps)  # on the CPU: no step waits for a GPU
                 latents = sample_euler_ancestral(
                     denoise, noise(like) * sigmas[0], sigmas, noise, settings.progress
                 )
@@ -329,11 +331,12 @@ class ActionFramePipeline(DiffusionPipeline):
                     predict, like, scheduler, settings.steps, noise, settings.progress
                 )
         if self.config.predict == "change":
-            return input_BCHW + latents * self.config.change_scale
-        return latents
+            latents = input_BCHW + latents * self.config.change_scale
+        return latents.to(input_BCHW.dtype)
 
     def encode_frames(self, frames_BCHW: Tensor) -> Tensor:
         """Frames (B, 3, H, W) in −1..1 → the latents that the U-Net sees of the input frame."""
+        onload(self.vae)
         return autoencoder.encode(self.vae, frames_BCHW)
 
     def encode_text(

@@ -116,7 +116,7 @@ class DiscreteSigmas:
 
     def time(self, sigma: Tensor) -> Tensor:
         """The fractional training time of a σ."""
-        known = self.log_sigmas_N.to(sigma.device)
+        known = self.log_sigmas_N
         log_sigma = sigma.log()
         low = (torch.searchsorted(known, log_sigma, right=True) - 1).clamp(0, len(known) - 2)
         share = (known[low] - log_sigma) / (known[low] - known[low + 1])

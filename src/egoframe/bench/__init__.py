@@ -1,0 +1,1 @@
+"""How fast a model draws on this machine, beside diffusers' own pipeline on the same weights."""

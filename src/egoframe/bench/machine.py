@@ -1,0 +1,71 @@
+"""What this machine can do at most, and what a piece of work takes of it."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def describe(device: torch.device) -> str:
+    """The machine in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.partition(":")[2].strip() for line in file if line.startswith("model n")]
+        return names[0]
+    except (OSError, IndexError):
+        return platform.processor() or platform.machine()
+
+
+def seconds(work: Callable[[], Any], device: torch.device, repeats: int, warm_up: int = 1) -> float:
+    """The least time that the work took, which what else runs disturbs the least."""
+    for _ in range(warm_up):
+        work()
+    taken = []
+    for _ in range(repeats):
+        _wait(device)
+        start = time.perf_counter()
+        work()
+        _wait(device)
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def flops(work: Callable[[], Any]) -> int:
+    """Floating-point operations of the matrix products, convolutions and attentions in it."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def matmul_ceiling(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations per second of the best large matrix product, measured."""
+    best = 0.0
+    for size in (1024, 2048, 4096) if device.type == "cpu" else (4096, 8192, 16384):
+        a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+        best = max(best, 2 * size**3 / seconds(lambda a=a, b=b: a @ b, device, 5))  # type: ignore[misc]
+    return best
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: of the process on a CPU, of the tensors on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
