@@ -22,7 +22,7 @@ DEFAULT = "kitchen"  # ships with the package; it knows the built-in kitchen alo
 
 def load(
     model: str | Path = DEFAULT,
-    device: str = "cpu",
+    device: str | None = None,
     dtype: torch.dtype | None = None,
     bits: Literal[4, 8] | None = None,
     offload: bool = False,
@@ -33,8 +33,8 @@ def load(
     Arguments:
         model: "kitchen", the packaged default; "lego-ego4d" and the like, which LEGO's authors
             released; a folder in diffusers' layout; or a hub id.
-        device: such as "cpu" or "cuda".
-        dtype: of the weights; float32 where not given.
+        device: such as "cpu" or "cuda"; the GPU, where there is one, if not given.
+        dtype: of the weights; float32 on a CPU and float16 on a GPU, as LEGO draws, if not given.
         bits: of the weights of the enhancer's language model, quantised while they are read.
         offload: keep on the device only the part that works; the others wait in main memory.
         compile: compile the U-Net (`torch.compile`): the first picture takes minutes, the others
@@ -55,7 +55,7 @@ def load(
         raise UserError("offloading takes a GPU; without it, leave it out")
     logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
-    weights = dtype or torch.float32
+    weights = dtype or default_dtype(where)
     parts = {}
     if (place / "processor").is_dir():
         parts["processor"] = open_processor(place / "processor")
@@ -84,19 +84,27 @@ def load(
     return pipeline
 
 
-def usable_device(name: str) -> torch.device:
-    """The device of a name.
+def usable_device(name: str | None) -> torch.device:
+    """The device of a name; without one, the GPU where there is one.
 
     Raises:
         UserError: there is none of that name here.
     """
     import torch
 
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         return torch.zeros(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         line = str(error).splitlines()[0]
         raise UserError(f"device {name!r}: not to be had here ({line}); give cpu") from None
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """What weights are drawn with, if nothing else is said."""
+    import torch
+
+    return torch.float32 if device.type == "cpu" else torch.float16
 
 
 def resolve(model: str | Path) -> Path:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from safetensors.torch import load_file, save_file
 
 from egoframe.convert.stable_diffusion import convert_stable_diffusion
 from egoframe.enhancer.model import Enhancer
@@ -11,6 +12,7 @@ from egoframe.errors import UserError
 from egoframe.generator.pipeline import ActionFramePipeline
 from tests.convert.lego_release import TEXTS, mini_state, write_checkpoint, write_clip
 from tests.golden import noise
+from tests.hub_server import hub_server
 
 FIRST = "model.diffusion_model.input_blocks.0.0.weight"
 
@@ -98,3 +100,42 @@ def test_what_is_no_stable_diffusion_is_named(release, vllm, tmp_path):
             release / "sd.ckpt", tmp_path / "out", tmp_path / "empty", release / "clip"
         )
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("layout", ["diffusers", "checkpoint"])
+def test_a_hub_id_is_fetched(layout, start, release, vllm, tmp_path, monkeypatch):
+    if layout == "checkpoint":
+        files = {
+            "a-folder/variant-of-it.ckpt": b"not this",
+            "sd.ckpt": (release / "sd.ckpt").read_bytes(),
+        }
+    else:
+        pipe = ActionFramePipeline.from_pretrained(start)
+        for name in ("unet", "vae", "text_encoder", "tokenizer"):
+            getattr(pipe, name).save_pretrained(tmp_path / "sd" / name)
+        config = tmp_path / "sd" / "unet" / "config.json"
+        config.write_text(config.read_text().replace('"in_channels": 8', '"in_channels": 4'))
+        weights = tmp_path / "sd" / "unet" / "diffusion_pytorch_model.safetensors"
+        state = load_file(weights)
+        save_file({**state, "conv_in.weight": state["conv_in.weight"][:, :4].clone()}, weights)
+        paths = (path for path in (tmp_path / "sd").rglob("*") if path.is_file())
+        files = {str(path.relative_to(tmp_path / "sd")): path.read_bytes() for path in paths}
+        files["model_index.json"] = b"{}"
+        files["safety_checker/model.safetensors"] = b"not this"
+    monkeypatch.setenv("EGOFRAME_HOME", str(tmp_path / "home"))
+    with hub_server({"owner/sd": files}) as hub:
+        hub.visit(monkeypatch)
+        convert_stable_diffusion("owner/sd", tmp_path / "model", vllm, release / "clip")
+        assert not any("variant" in path or "safety" in path for path in hub.downloads())
+    expected = ActionFramePipeline.from_pretrained(start).unet.state_dict()
+    for key, value in (
+        ActionFramePipeline.from_pretrained(tmp_path / "model").unet.state_dict().items()
+    ):
+        assert torch.equal(value, expected[key])
+
+
+def test_a_hub_that_is_out_of_reach_is_told(release, vllm, tmp_path, monkeypatch):
+    monkeypatch.setenv("EGOFRAME_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"cannot be had from the hub .*; fetch it by other means"):
+        convert_stable_diffusion("owner/sd", tmp_path / "out", vllm, release / "clip")

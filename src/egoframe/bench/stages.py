@@ -23,7 +23,7 @@ from egoframe.generator import autoencoder
 from egoframe.generator.guidance import GuidedUNet
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.sampling import Noise, Sampling, choose_scheduler
-from egoframe.models import load, usable_device
+from egoframe.models import default_dtype, load, usable_device
 
 ACTION = "open drawer"
 WORDS = "the person reaches out with the right hand and pulls the drawer open towards the body"
@@ -36,8 +36,8 @@ def measure(
     steps: int,
     batches: tuple[int, ...],
     repeats: int,
-    device: str,
-    dtype: str,
+    device: str | None,
+    dtype: str | None,
     compile: bool,
 ) -> Iterator[tuple[str, Any]]:
     """Open a model and measure it: names and figures, see `Bench.run`.
@@ -48,7 +48,8 @@ def measure(
     for library in (diffusers, transformers):  # whose notes would stand between the figures
         library.utils.logging.set_verbosity_error()
     start = time.perf_counter()
-    weights, where = getattr(torch, dtype), usable_device(device)
+    where = usable_device(device)
+    weights = getattr(torch, dtype) if dtype else default_dtype(where)
     if model in WIDTHS:
         pipe = untrained(model, size).to(where, weights)
         if compile:
@@ -56,7 +57,7 @@ def measure(
     else:
         pipe = load(model, device, weights, compile=compile)
     yield "machine", describe(where)
-    yield "model", f"{model}, {pipe.config.sample_size}², {dtype}, {steps} steps"
+    yield "model", f"{model}, {pipe.config.sample_size}², {weights}, {steps} steps"
     yield "load", time.perf_counter() - start
     yield from Bench(pipe, steps, batches, repeats).run()
 

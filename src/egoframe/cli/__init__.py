@@ -70,6 +70,14 @@ def main() -> None:
             error.show()  # type: ignore[attr-defined]
             sys.exit(2)
         _fail(f"{error.format_message()} (--help tells how)", 2)  # type: ignore[attr-defined]
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        _fail(
+            "the GPU's memory is too small for this; try --bits 4, --offload, --num-images 1 or "
+            "--device cpu, see docs/results.md for what fits",
+            1,
+        )
     except ModuleNotFoundError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
         if extra is None:

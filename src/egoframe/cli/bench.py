@@ -24,8 +24,13 @@ def bench(
         list[int] | None, typer.Option(min=1, help="Pictures drawn together; may be repeated.")
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Of each measurement; the least counts.")] = 3,
-    device: Annotated[str, typer.Option(help="Such as cpu or cuda.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    device: Annotated[
+        str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="float32 (on a CPU), bfloat16 or float16 (on a GPU)."),
+    ] = None,
     compile: Annotated[bool, typer.Option("--compile", help="Compile the U-Net.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -39,11 +44,11 @@ def bench(
 
         egoframe bench
 
-        egoframe bench --model untrained-sd15 --size 256 --steps 100 --device cuda --dtype bfloat16
+        egoframe bench --model untrained-sd15 --size 256 --steps 100 --dtype bfloat16
     """
     import json as as_json
 
-    if dtype not in ("float32", "bfloat16", "float16"):
+    if dtype not in (None, "float32", "bfloat16", "float16"):
         raise UserError(f"--dtype {dtype}: give float32, bfloat16 or float16")
     if size % 64:
         raise UserError(f"--size {size}: give a multiple of 64")

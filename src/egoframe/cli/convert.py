@@ -87,7 +87,10 @@ def llava(
 
 @app.command()
 def sd(
-    source: Annotated[Path, typer.Argument(help="Stable Diffusion 1.5: a folder, or its .ckpt.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="Stable Diffusion 1.5: a folder, its .ckpt, or a hub id of either."),
+    ],
     out: Out,
     enhancer: Enhancer,
     clip: Clip = CLIP,
@@ -97,7 +100,7 @@ def sd(
 
     Example:
 
-        egoframe convert sd stable-diffusion-v1-5 start --enhancer vllm
+        egoframe convert sd bolinlai/SD1.5-pretrained start --enhancer vllm
     """
     from egoframe.convert.stable_diffusion import convert_stable_diffusion
 

@@ -33,7 +33,9 @@ def enhance(
     bits: Annotated[
         int | None, typer.Option(help="4 or 8: quantise the language model's weights.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Such as cpu or cuda.")] = "cpu",
+    device: Annotated[
+        str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
+    ] = None,
     dtype: Annotated[
         str | None,
         typer.Option(help="float32 (the default on a CPU), bfloat16 or float16; else as saved."),
@@ -49,7 +51,7 @@ def enhance(
 
         egoframe enhance pairs --model kitchen
 
-        egoframe enhance pairs --model Qwen/Qwen2.5-VL-7B-Instruct --device cuda --bits 4
+        egoframe enhance pairs --model Qwen/Qwen2.5-VL-7B-Instruct --bits 4
     """
     from egoframe.enhancer.bulk import enhance_shard, shards_without
     from egoframe.pairs import SPLITS
@@ -72,7 +74,9 @@ def enhance(
     finish({"described": sum(todo.values()), "description_source": writer}, json)
 
 
-def _open(model: str, engine: str, bits: int | None, device: str, dtype: str | None) -> Engine:
+def _open(
+    model: str, engine: str, bits: int | None, device: str | None, dtype: str | None
+) -> Engine:
     import torch
     from transformers.utils import logging
 

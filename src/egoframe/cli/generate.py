@@ -48,8 +48,13 @@ def generate(
     no_enhance: Annotated[
         bool, typer.Option("--no-enhance", help="Draw from the bare action.")
     ] = False,
-    device: Annotated[str, typer.Option(help="Such as cpu or cuda.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    device: Annotated[
+        str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="float32 (on a CPU), bfloat16 or float16 (on a GPU)."),
+    ] = None,
     bits: Annotated[
         int | None, typer.Option(help="4 or 8: quantise the enhancer's language model.")
     ] = None,
@@ -72,13 +77,13 @@ def generate(
 
         egoframe generate photo.jpg "cut the tomato" --num-images 4 --seed 3
 
-        egoframe generate photo.jpg "open the drawer" --model lego-ego4d --device cuda --bits 4
+        egoframe generate photo.jpg "open the drawer" --model lego-ego4d --bits 4
     """
     from egoframe.pairs import check_action
 
     check_action(action)
     words = " ".join(action.split())
-    if dtype not in ("float32", "bfloat16", "float16"):
+    if dtype not in (None, "float32", "bfloat16", "float16"):
         raise UserError(f"--dtype {dtype}: give float32, bfloat16 or float16")
     if bits not in (None, 4, 8):
         raise UserError(f"--bits {bits}: give 4 or 8")
@@ -94,7 +99,7 @@ def generate(
 
     from egoframe.models import load
 
-    weights: Any = {"dtype": getattr(torch, dtype), "bits": bits}
+    weights: Any = {"dtype": dtype and getattr(torch, dtype), "bits": bits}
     pipeline = load(place, device, **weights, offload=offload, compile=compile)
     defaults = pipeline.config
     sampler = defaults.sampler if sampler is None else sampler
@@ -133,8 +138,8 @@ def generate(
         "guidance_interval": guidance_interval,
         "protocol": protocol,
         "enhance": not no_enhance,
-        "device": device,
-        "dtype": dtype,
+        "device": str(pipeline._execution_device),
+        "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
         "bits": bits,
         "input": str(image.name),
         "input_sha256": _sha256(image),
