@@ -3,14 +3,18 @@
 import json
 import shutil
 
+import pytest
+from PIL import Image
+
 from egoframe.models import load
 from egoframe.released import CLIP, EPIC, RELEASES, VLLM
+from tests.cli.run import run
 from tests.convert import lego_release, llava_release
 from tests.hub_server import hub_server
 from tests.released_files import contents, sha256
 
 
-def test_the_real_converters_make_a_model_that_opens(tmp_path, monkeypatch):
+def test_the_real_converters_make_a_model_that_draws(tmp_path, monkeypatch):
     state = lego_release.mini_state(embeds=llava_release.WIDTH)
     checkpoint = lego_release.write_checkpoint(tmp_path / "mini.ckpt", state)
     archive = llava_release.packed(llava_release.write_release(tmp_path / VLLM), tmp_path / VLLM)
@@ -32,3 +36,11 @@ def test_the_real_converters_make_a_model_that_opens(tmp_path, monkeypatch):
     assert pipeline.config.articles is False
     record = json.loads((tmp_path / "home/models/lego-epic/source.json").read_text())
     assert record["enhancer"]["sha256"] == {f"vllm/{VLLM}.zip": sha256(archive.read_bytes())}
+
+    Image.new("RGB", (320, 240), "brown").save(tmp_path / "photo.png")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # all is there
+    options = ("--model", "lego-epic", "--steps", "1", "--out", tmp_path / "out")
+    done = run("generate", tmp_path / "photo.png", "open the drawer", *options)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "out" / "photo-open-the-drawer.png") as picture:
+        assert picture.width / picture.height == pytest.approx(4 / 3, rel=0.02)

@@ -8,19 +8,17 @@ from types import ModuleType
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from egoframe.convert.lego import convert_lego
 from egoframe.enhancer.model import Enhancement
 from egoframe.errors import UserError
-from egoframe.generator import autoencoder
-from egoframe.generator.losses import noise_loss
 from egoframe.generator.pipeline import ActionFramePipeline
-from egoframe.generator.sampling import DiscreteSigmas, Noise, Sampling, scaled_linear_alphas
+from egoframe.generator.sampling import DiscreteSigmas, scaled_linear_alphas
+from tests.convert.golden_lego import Pairs, computed, open_converted, relative_error
 from tests.convert.ldm_layout import checkpoint_shapes
 from tests.convert.ldm_reference import unet_forward
 from tests.convert.lego_release import mini_state, write_checkpoint, write_clip
-from tests.golden import GOLDEN, lego_mini, needs_golden, noise
+from tests.golden import lego_mini, needs_golden, noise
 
 UNET = "model.diffusion_model."
 
@@ -34,54 +32,23 @@ def release(tmp_path_factory) -> Path:
     return folder
 
 
-def convert(release: Path, out: Path, **settings) -> ActionFramePipeline:
-    convert_lego(release / "lego.ckpt", out, release / "clip", **settings)
-    return ActionFramePipeline.from_pretrained(out)
-
-
 @pytest.fixture(scope="module")
 def pipe(release, tmp_path_factory) -> ActionFramePipeline:
-    return convert(release, tmp_path_factory.mktemp("ema") / "model")
+    return open_converted(release, tmp_path_factory.mktemp("ema") / "model", "ema")
 
 
 @pytest.fixture(scope="module")
 def raw(release, tmp_path_factory) -> ActionFramePipeline:
-    return convert(release, tmp_path_factory.mktemp("raw") / "model", weights="raw")
+    return open_converted(release, tmp_path_factory.mktemp("raw") / "model", "raw")
 
 
 @pytest.fixture(scope="module")
-def golden() -> dict[str, torch.Tensor]:
-    return load_file(GOLDEN / "lego_mini_outputs.safetensors")
+def values(pipe, raw) -> Pairs:
+    return computed(pipe, raw)
 
 
 def same(found: torch.Tensor, wanted: torch.Tensor) -> None:
-    """Within 1e-4 of the largest value."""
-    assert found.shape == wanted.shape
-    assert float((found - wanted).abs().max()) <= 1e-4 * float(wanted.abs().max())
-
-
-def contexts(pipe: ActionFramePipeline, golden) -> tuple[torch.Tensor, torch.Tensor]:
-    said = noise("vllm_text", (2, 77, 5120))
-    said[:, 50:] = 0
-    ids = torch.tensor([[1] + [2] * 76])
-    with torch.no_grad():
-        text, null = (
-            pipe.text_encoder(tokens).last_hidden_state for tokens in (golden["input_ids"], ids)
-        )
-        seen = noise("vllm_image", (2, 256, 5120))
-        full = pipe.conditioner(text, seen, said)
-        dropped = torch.zeros(1, dtype=torch.bool)
-        return full, pipe.conditioner(null, seen[:1], said[:1], dropped)
-
-
-class GoldenNoise(Noise):
-    def __init__(self) -> None:
-        super().__init__([])
-        self.names = iter(["start", *(f"step_{k}" for k in range(9))])
-
-    def __call__(self, like_BCHW: torch.Tensor) -> torch.Tensor:
-        name = next(self.names)
-        return torch.cat([noise(f"{name}_of_{b}", (1, 4, 8, 8)) for b in (0, 1)])
+    assert relative_error(found, wanted) <= 1e-4
 
 
 @needs_golden
@@ -91,65 +58,14 @@ def test_the_layout_is_the_releases():
 
 
 @needs_golden
-@torch.no_grad()
-def test_text_and_conditioner_are_the_releases(pipe, golden):
-    full, empty = contexts(pipe, golden)
-    same(full[:, :77], golden["text"])
-    same(empty[:, :77], golden["text_null"])
-    same(full[:, 77:333], golden["image_tokens"])
-    same(full[:, 333:], golden["text_tokens"])
-    assert (empty[:, 77:] == 0).all()
-
-
-@needs_golden
-@torch.no_grad()
-def test_the_autoencoder_is_the_releases(pipe, golden):
-    frames, target = (torch.tanh(noise(f"{k}_image", (2, 3, 64, 64))) for k in ("input", "target"))
-    same(pipe.encode_frames(frames), golden["input_latent"])
-    latents = pipe.encode_frames(target) * pipe.vae.config.scaling_factor
-    same(latents, golden["target_latent_mean"])
-    same(autoencoder.decode(pipe.vae, latents, frames), golden["decoded"])
-
-
-@needs_golden
-@torch.no_grad()
-def test_the_unet_is_the_releases_raw_and_averaged(pipe, raw, golden):
-    full, _ = contexts(pipe, golden)
-    x = torch.cat((noise("unet_x", (2, 4, 8, 8)), golden["input_latent"]), 1)
-    for model, name in ((pipe, "unet_eps_ema"), (raw, "unet_eps_raw")):
-        same(model.unet(x, golden["unet_t"], encoder_hidden_states=full).sample, golden[name])
-
-
-@needs_golden
-def test_the_noise_levels_are_the_releases(pipe, golden):
-    levels = DiscreteSigmas(scaled_linear_alphas(pipe.scheduler))
-    for steps in (10, 100):
-        torch.testing.assert_close(
-            levels.steps(steps), golden[f"sigmas_{steps}"], rtol=1e-4, atol=0
-        )
-
-
-@needs_golden
-@torch.no_grad()
-def test_ten_steps_draw_what_the_release_draws(pipe, golden):
-    full, empty = contexts(pipe, golden)
-    settings = Sampling("euler_ancestral", 10, text_guidance=7.5, image_guidance=1.5)
-    latents = pipe.sample_latents(golden["input_latent"], full, empty, GoldenNoise(), settings)
-    same(latents, golden["sampled_latent"])
-    frames = torch.tanh(noise("input_image", (2, 3, 64, 64)))
-    same(autoencoder.decode(pipe.vae, latents, frames), golden["sampled_image"])
-
-
-@needs_golden
-@torch.no_grad()
-def test_the_training_loss_is_the_releases(raw, golden):
-    full, _ = contexts(raw, golden)
-    alphas = scaled_linear_alphas(raw.scheduler)
-    loss = noise_loss(
-        raw.unet, golden["target_latent_mean"], golden["input_latent"], full, golden["loss_t"],
-        noise("loss_noise", (2, 4, 8, 8)), alphas,
-    )  # fmt: skip
-    torch.testing.assert_close(loss, golden["loss"], rtol=1e-4, atol=0)
+@pytest.mark.parametrize(
+    "name",
+    ["text", "text_null", "image_tokens", "text_tokens", "input_latent", "target_latent_mean",
+     "decoded", "unet_eps_ema", "unet_eps_raw", "sigmas_10", "sigmas_100", "sampled_latent",
+     "sampled_image", "loss"],
+)  # fmt: skip
+def test_it_computes_what_the_release_computes(values, name):
+    same(*values[name])
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
+from accelerate.hooks import CpuOffload, add_hook_to_module, remove_hook_from_module
 from diffusers import PNDMScheduler
 from PIL import Image
 
@@ -247,3 +248,56 @@ def test_samplers_go_by_their_names(pipe, sampler):
         assert pipe(photo(), "cut bread", sampler=sampler, steps=4).images[0].size == (64, 64)
     with pytest.raises(UserError, match="give one of scheduler, euler_ancestral"):
         pipe(photo(), "cut bread", sampler="heun")
+
+
+def test_parts_that_wait_elsewhere_come_when_they_are_needed(pipe):
+    """accelerate's hooks bring a part when it is called; some parts are used without a call."""
+    expected = pipe(photo(), "cut bread", steps=2).images[0]
+    came, parts = [], ("enhancer", "text_encoder", "conditioner", "unet", "vae")
+
+    class Waits(CpuOffload):
+        def __init__(self, name: str) -> None:
+            super().__init__("cpu")
+            self.name = name
+
+        def pre_forward(self, module, *args, **kwargs):
+            came.append(self.name)
+            return super().pre_forward(module, *args, **kwargs)
+
+    for name in parts:
+        add_hook_to_module(getattr(pipe, name), Waits(name))
+    try:
+        drawn = pipe(photo(), "cut bread", steps=2).images[0]
+    finally:
+        for name in parts:
+            remove_hook_from_module(getattr(pipe, name))
+    assert apart(drawn, expected) == 0
+    first = {name: came.index(name) for name in parts}
+    assert first["enhancer"] == 0
+    assert first["vae"] < first["text_encoder"] < first["conditioner"] < first["unet"]
+    assert came[-1] == "vae"
+
+
+def test_offloading_without_a_gpu_is_refused(pipe, tmp_path):
+    pipe.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="offloading takes a GPU"):
+        egoframe.load(tmp_path, "cpu", offload=True)
+
+
+def test_a_quantised_enhancer_still_draws(pipe, tmp_path):
+    pytest.importorskip("bitsandbytes")
+    pipe.save_pretrained(tmp_path)
+    quantised = egoframe.load(tmp_path, "cpu", bits=8)
+    assert quantised.enhancer.is_loaded_in_8bit
+    assert quantised(photo(), "cut bread", steps=1).images[0].size == (64, 64)
+
+
+def test_one_may_describe_first_and_draw_later(pipe, tmp_path):
+    """For GPUs that hold one of the two alone."""
+    pipe.save_pretrained(tmp_path)
+    seen = Enhancer.from_pretrained(tmp_path, pipe.dtype)([photo()], ["cut bread"])
+    alone = ActionFramePipeline.from_pretrained(tmp_path, enhancer=None, processor=None)
+    assert alone.enhancer is None
+    drawn, expected = alone(photo(), "cut bread", enhancement=seen), pipe(photo(), "cut bread")
+    assert drawn.descriptions == expected.descriptions
+    assert apart(drawn.images[0], expected.images[0]) <= 1

@@ -197,16 +197,17 @@ class Inputs:
             feature_extractor=None, image_encoder=None, requires_safety_checker=False,
         )  # fmt: skip
         stock.set_progress_bar_config(disable=True)
-        return stock(
-            image=self.photos,
-            prompt_embeds=self.full,
-            negative_prompt_embeds=self.empty.expand_as(self.full),
-            num_inference_steps=told.steps,
-            guidance_scale=told.text_guidance,
-            image_guidance_scale=told.image_guidance,
-            latents=self.noise().to(self.latents.dtype),
-            output_type="pt",
-        ).images
+        with torch.compiler.set_stance("force_eager"):  # as it comes, even where ours is compiled
+            return stock(
+                image=self.photos,
+                prompt_embeds=self.full,
+                negative_prompt_embeds=self.empty.expand_as(self.full),
+                num_inference_steps=told.steps,
+                guidance_scale=told.text_guidance,
+                image_guidance_scale=told.image_guidance,
+                latents=self.noise().to(self.latents.dtype),
+                output_type="pt",
+            ).images
 
 
 def _enhancement(pipe: ActionFramePipeline, photos: list[Image.Image]) -> Enhancement | None:
