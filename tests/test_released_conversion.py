@@ -14,6 +14,7 @@ from tests.hub_server import hub_server
 from tests.released_files import contents, sha256
 
 
+@pytest.mark.slow
 def test_the_real_converters_make_a_model_that_draws(tmp_path, monkeypatch):
     state = lego_release.mini_state(embeds=llava_release.WIDTH)
     checkpoint = lego_release.write_checkpoint(tmp_path / "mini.ckpt", state)

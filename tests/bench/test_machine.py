@@ -1,5 +1,6 @@
 import time
 
+import pytest
 import torch
 
 from egoframe.bench.machine import flops, matmul_ceiling, peak_memory, seconds
@@ -17,6 +18,7 @@ def test_operations_are_counted():
     assert flops(lambda: a @ b) == 2 * 3 * 5 * 7
 
 
+@pytest.mark.slow
 def test_the_ceiling_is_not_passed_by_a_product():
     a = torch.randn(2048, 2048)
     taken = seconds(lambda: a @ a, CPU, 2)

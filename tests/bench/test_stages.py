@@ -46,6 +46,7 @@ def test_the_largest_untrained_model_has_stable_diffusions_sizes():
         untrained.untrained("untrained-huge", 256)
 
 
+@pytest.mark.slow
 def test_the_command_prints_json():
     done = run("bench", "--size", "64", "--steps", "1", "--repeats", "1", "--batch", "1", "--json")
     assert done.returncode == 0, done.stderr
