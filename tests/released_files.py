@@ -2,6 +2,7 @@
 and stand-ins for the converters."""
 
 import hashlib
+import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,16 +49,18 @@ class Converters:
     calls: list[tuple[str, Any]] = field(default_factory=list)
     fail: dict[str, BaseException] = field(default_factory=dict)
 
-    def llava(self, source: Path, out: Path, clip: Path, dtype: Any = None) -> None:
+    def llava(self, source: Path, out: Path, clip: Path, tell: Any) -> None:
         self.calls.append(("llava", (contents(source), contents(clip))))
         self._make(out, "config.json", "llava")
 
     def lego(
-        self, checkpoint: Path, out: Path, clip: Path, enhancer: Path, articles: bool = True
-    ) -> None:
+        self, checkpoint: Path, out: Path, clip: Path, enhancer: Path, articles: bool, record: Any,
+        tell: Any,
+    ) -> None:  # fmt: skip
         assert (enhancer / "config.json").exists()
         self.calls.append(("lego", (contents(checkpoint), contents(clip), articles)))
         self._make(out, "model_index.json", "lego")
+        (out / "source.json").write_text(json.dumps(record))
 
     def _make(self, out: Path, name: str, kind: str) -> None:
         if kind in self.fail:

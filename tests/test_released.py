@@ -10,7 +10,7 @@ import pytest
 
 from egoframe import hub, released
 from egoframe.errors import UserError
-from egoframe.released import CLIP, EGO4D, EPIC, VLLM, pick, prepared
+from egoframe.released import CLIP, EGO4D, EPIC, VLLM, prepared
 from tests.hub_server import COMMIT, Hub, hub_server, wait_until
 from tests.released_files import (
     BIG,
@@ -122,36 +122,6 @@ def test_a_zip_in_another_case_is_found(server, home, converters):
 
     name = "LLaVA-Llama-2-13B-chat-forecasting-finetune.zip"
     assert converters.calls[0][1][0] == {name: b"zip" + BIG}
-
-
-@pytest.mark.parametrize(
-    ("paths", "picked"),
-    [
-        (["a/b.ckpt", "Model.ckpt", "z/model.ckpt"], ["Model.ckpt"]),
-        (["z/y/Model.ckpt", "a/other.ckpt"], ["z/y/Model.ckpt"]),
-        (["model.ckpt.md", "my-model.ckpt"], []),
-    ],
-)
-def test_a_file_is_picked_wherever_it_lies(paths: list[str], picked: list[str]):
-    assert pick("model.ckpt", paths) == picked
-
-
-@pytest.mark.parametrize(
-    ("paths", "picked"),
-    [
-        (["vllm/config.json", "vllm/w.bin"], ["vllm/config.json", "vllm/w.bin"]),
-        (["VLLM/x/config.json", "VLLM/x/w.bin", "VLLM/y.bin"],
-         ["VLLM/x/config.json", "VLLM/x/w.bin"]),
-        (["vllm/config.json", "vllm.zip"], ["vllm/config.json"]),
-        (["a/vllm/tokenizer.model", "a/VLLM.zip"], ["a/VLLM.zip"]),
-        (["vllm/config.json", "vllm/w.bin", "vllm/w.safetensors"],
-         ["vllm/config.json", "vllm/w.safetensors"]),
-        (["vllm/config.json", "vllm/log.py", "vllm/training_args.bin"], ["vllm/config.json"]),
-        (["my-vllm/config.json"], []),
-    ],
-)  # fmt: skip
-def test_a_folder_is_picked_wherever_it_lies(paths: list[str], picked: list[str]):
-    assert pick("vllm", paths) == picked
 
 
 def test_files_put_there_by_hand_are_taken(server, home, converters, offline):
@@ -304,6 +274,16 @@ def test_a_converted_enhancer_outlives_a_failed_conversion(server, home, convert
     assert [kind for kind, _ in converters.calls] == ["llava", "lego", "lego"]
 
 
+def test_what_a_killed_conversion_left_is_removed(server, home, converters):
+    for name in (".lego-ego4d.1a2b", ".lego-ego4d.enhancer.3c4d", ".lego-ego4d-scaleup.5e6f"):
+        (home / "models" / name).mkdir(parents=True)
+
+    prepared("lego-ego4d")
+
+    left = {p.name for p in (home / "models").iterdir()}
+    assert left == {"lego-ego4d", ".lego-ego4d.lock", ".lego-ego4d-scaleup.5e6f"}
+
+
 def test_an_enhancer_of_other_files_is_converted_again(server, home, converters, offline):
     folder = put_by_hand(home, "lego-ego4d", "checkpoint", "enhancer", "clip")
     converters.fail["lego"] = UserError("no")
@@ -362,13 +342,13 @@ def test_a_home_that_cannot_be_written(tmp_path, monkeypatch):
 CHILD = """
 import pathlib, sys, time, types
 from egoframe import released
-def convert_llava(source, out, clip):
+def convert_llava(source, out, clip, tell):
     with open(sys.argv[1], "a") as log:
         log.write("converted\\n")
     while not pathlib.Path(sys.argv[2]).exists():
         time.sleep(0.01)
     out.mkdir()
-def convert_lego(checkpoint, out, clip, enhancer, articles):
+def convert_lego(checkpoint, out, clip, enhancer, articles, record, tell):
     out.mkdir()
 for function in (convert_llava, convert_lego):
     name = "egoframe.convert." + function.__name__.removeprefix("convert_")

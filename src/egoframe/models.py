@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from egoframe.errors import UserError
+from egoframe.errors import UserError, first_line
 from egoframe.released import RECORD, RELEASES, prepared
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def load(
         model: "kitchen", the packaged default; "lego-ego4d" and the like, which LEGO's authors
             released; a folder in diffusers' layout; or a hub id.
         device: such as "cpu" or "cuda"; the GPU, where there is one, if not given.
-        dtype: of the weights; float32 on a CPU and float16 on a GPU, as LEGO draws, if not given.
+        dtype: of the weights; if not given, float32 on a CPU, and on a GPU float16, as LEGO draws,
+            but that on disk for the enhancer.
         bits: of the weights of the enhancer's language model, quantised while they are read.
         offload: keep on the device only the part that works; the others wait in main memory.
         compile: compile the U-Net (`torch.compile`): the first picture takes minutes, the others
@@ -42,46 +44,58 @@ def load(
     Raises:
         UserError: no such model, or it cannot be had here.
     """
-    import torch
     import transformers
     from diffusers.utils import logging
 
-    from egoframe.enhancer.opening import open_model, open_processor
+    from egoframe.enhancer.opening import check_bits, one_line, open_model, open_processor
     from egoframe.generator import familiarity
     from egoframe.generator.pipeline import ActionFramePipeline
 
-    place, where = resolve(model), usable_device(device)
+    where = usable_device(device)
     if offload and where.type == "cpu":
-        raise UserError("offloading takes a GPU; without it, leave it out")
+        raise UserError("offloading takes a GPU; without one, leave it out")
+    if offload and (compile or bits):
+        raise UserError("offloading goes neither with compiling nor with quantised weights")
+    check_bits(bits)
+    place = resolve(model)
     logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
     weights = dtype or default_dtype(where)
-    parts = {}
+    # These two are never left to diffusers, which would have transformers ask to run their code.
+    parts: dict[str, Any] = {"processor": None, "enhancer": None}
     if (place / "processor").is_dir():
         parts["processor"] = open_processor(place / "processor")
-    if bits is not None:
-        if not (place / "enhancer").is_dir():
-            raise UserError(f"{model}: has no enhancer whose weights could be quantised")
-        parts["enhancer"] = open_model(place / "enhancer", weights, bits, where)
-    try:
+    if (place / "enhancer").is_dir():
+        as_saved = dtype is None and (bits is not None or where.type != "cpu")
+        parts["enhancer"] = open_model(
+            place / "enhancer", None if as_saved else weights, bits, "cpu" if offload else where
+        )
+    elif bits is not None:
+        raise UserError(f"{model}: has no enhancer whose weights could be quantised")
+    with one_line(place, "cannot be opened as a model"):
         pipeline = ActionFramePipeline.from_pretrained(
             place, dtype=weights, use_safetensors=True, **parts
         )
-        if where.type == "cuda":  # convolutions are faster there in this layout
-            for part in (pipeline.unet, pipeline.vae):
-                part.to(memory_format=torch.channels_last)
         if offload:
             pipeline.enable_model_cpu_offload(device=where)
         else:
             pipeline.to(where)
-    except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{model}: cannot be opened as a model ({line})") from None
-    if compile:
-        pipeline.unet.compile(mode="reduce-overhead" if where.type == "cuda" else "default")
-    pipeline.familiarity = familiarity.load(place)
+    quicken(pipeline, where, compile)
+    with one_line(place / familiarity.FILE, "cannot be read"):
+        pipeline.familiarity = familiarity.load(place)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def quicken(pipeline: ActionFramePipeline, device: torch.device, compile: bool) -> None:
+    """Lay out the weights as the device likes them, and compile the U-Net if asked to."""
+    import torch
+
+    if device.type == "cuda":  # whose convolutions are faster in this layout
+        for part in (pipeline.unet, pipeline.vae):
+            part.to(memory_format=torch.channels_last)
+    if compile:
+        pipeline.unet.compile(mode="reduce-overhead" if device.type == "cuda" else "default")
 
 
 def usable_device(name: str | None) -> torch.device:
@@ -96,8 +110,9 @@ def usable_device(name: str | None) -> torch.device:
     try:
         return torch.zeros(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        line = str(error).splitlines()[0]
-        raise UserError(f"device {name!r}: not to be had here ({line}); give cpu") from None
+        raise UserError(
+            f"device {name!r}: not to be had here ({first_line(error)}); give cpu"
+        ) from None
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
@@ -142,13 +157,12 @@ def resolve(model: str | Path) -> Path:
 
 def _fetch(hub_id: str) -> Path:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HTTPError
 
     try:
         return Path(snapshot_download(hub_id, allow_patterns=FILES))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{hub_id}: cannot be had from the hub ({' '.join(str(error).split())[:200]})"
-        ) from None
+    except (OSError, ValueError, HTTPError) as error:
+        raise UserError(f"{hub_id}: cannot be had from the hub ({first_line(error)})") from None
 
 
 def packaged() -> Path | None:
@@ -164,10 +178,22 @@ def fingerprint(path: Path) -> str:
     made from, and its settings: the weights may have tens of gigabytes.
     """
     digest = hashlib.sha256()
-    kinds = (".json",) if (path / RECORD).exists() else (".safetensors", ".json")
+    kinds = (".json",) if _has_record(path) else (".safetensors", ".json")
     for file in sorted(p for p in path.rglob("*") if p.suffix in kinds):
         digest.update(str(file.relative_to(path)).encode())
         with file.open("rb") as content:
             while block := content.read(BLOCK):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _has_record(path: Path) -> bool:
+    """Whether a folder was made from a release, and says of what files."""
+    try:
+        told = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        return bool(told) and all(
+            part.keys() == {"repo", "revision", "sha256"} and part["sha256"].keys()
+            for part in told.values()
+        )
+    except (OSError, ValueError, AttributeError):  # none, or none of ours
+        return False

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,13 +95,21 @@ def prepared(name: str) -> Path:
     """
     folder = home() / "models" / name
     if not folder.exists():
-        with _alone(folder):
+        with alone(folder):
             if not folder.exists():  # another process may just have made it
+                _tidy(folder)
                 with hub.progress() as bar:
                     found = _gather(name, bar)
                 _convert(RELEASES[name], found, folder)
                 shutil.rmtree(home() / "fetching" / name, ignore_errors=True)
     return folder
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what conversions that were killed left half written; none runs now."""
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def pick(wanted: str, paths: Iterable[str]) -> list[str]:
@@ -158,18 +167,25 @@ def _files_below(folder: Path) -> Iterator[str]:
 
 def _choose(parts: dict[str, Part], fetching: Path) -> dict[str, hub.Listing]:
     """What to fetch of each part: as an earlier call decided, so that no commits are mixed."""
-    plans = {key: fetching / f"{key}.plan.json" for key in parts}
-    repos = {part.repo for key, part in parts.items() if not plans[key].exists()}
-    listings = {repo: hub.list_files(repo) for repo in sorted(repos)}
+    list_files = cache(hub.list_files)  # once for the parts of one repository
     chosen = {}
     for key, part in parts.items():
-        if plans[key].exists():
-            told = json.loads(plans[key].read_text(encoding="utf-8"))
-            files = tuple(hub.HubFile(**file) for file in told["files"])
-            chosen[key] = hub.Listing(told["repo"], told["revision"], files)
-            continue
-        chosen[key] = _only(part, listings[part.repo])
-        write_bytes(plans[key], json.dumps(asdict(chosen[key])).encode())
+
+        def choose(part: Part = part) -> hub.Listing:
+            return _only(part, list_files(part.repo))
+
+        chosen[key] = planned(fetching / f"{key}.plan.json", choose)
+    return chosen
+
+
+def planned(plan: Path, choose: Callable[[], hub.Listing]) -> hub.Listing:
+    """What to fetch, as an earlier call decided and a file tells; or decide, and keep it there."""
+    if plan.exists():
+        told = json.loads(plan.read_text(encoding="utf-8"))
+        files = tuple(hub.HubFile(**file) for file in told["files"])
+        return hub.Listing(told["repo"], told["revision"], files)
+    chosen = choose()
+    write_bytes(plan, json.dumps(asdict(chosen)).encode())
     return chosen
 
 
@@ -207,27 +223,31 @@ def _check_space(name: str, local: dict[str, list[Path]], listings: dict[str, hu
 def _convert(release: Release, found: dict[str, Found], folder: Path) -> None:
     """Make the model's folder, whole or not at all; the enhancer first, which is kept meanwhile."""
     from rich.console import Console
+    from rich.markup import escape
 
     from egoframe.convert.lego import convert_lego
     from egoframe.convert.llava import convert_llava
 
-    screen = Console(stderr=True)
+    status = Console(stderr=True).status("")
+
+    def tell(told: str) -> None:
+        status.update(escape(told))
+
     enhancer = _enhancer_of(folder.name)
     note = enhancer.with_name(f"{enhancer.name}.json")
     made_from = json.dumps([found["enhancer"].record, found["clip"].record]).encode()
     if not enhancer.exists() or not note.exists() or note.read_bytes() != made_from:
         shutil.rmtree(enhancer, ignore_errors=True)
-        with screen.status("converting the enhancer"):
-            convert_llava(found["enhancer"].source, enhancer, found["clip"].source)
+        with status:
+            convert_llava(found["enhancer"].source, enhancer, found["clip"].source, tell=tell)
         write_bytes(note, made_from)
-    staged = folder.with_name(f".{folder.name}.unrecorded")
-    shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed
     checkpoint, clip = found["checkpoint"].source, found["clip"].source
-    with screen.status("converting the generator"):
-        convert_lego(checkpoint, staged, clip, enhancer, articles=release.articles)
     record = {key: part.record for key, part in sorted(found.items())}
-    write_bytes(staged / RECORD, (json.dumps(record, indent=1) + "\n").encode())
-    staged.rename(folder)
+    with status:
+        convert_lego(
+            checkpoint, folder, clip, enhancer,
+            articles=release.articles, record=record, tell=tell,
+        )  # fmt: skip
     shutil.rmtree(enhancer, ignore_errors=True)
     note.unlink()
 
@@ -256,8 +276,8 @@ def _ways_out(name: str, missing: dict[str, Part], by_hand: Path, error: hub.Hub
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait until no other process makes this model.
+def alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes this folder.
 
     Raises:
         UserError: the folders cannot be written.

@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -195,7 +195,7 @@ def _check_same_run(stage: StageConfig, size: int) -> None:
     settings = _flat(json.loads(json.dumps(told, default=str)))
     path = stage.out / "settings.json"
     if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = {**_defaults(stage), **json.loads(path.read_text(encoding="utf-8"))}
         keys = sorted((settings.keys() | before.keys()) - MAY_CHANGE)
         changed = [key for key in keys if before.get(key) != settings.get(key)]
         if changed:
@@ -210,6 +210,12 @@ def _check_same_run(stage: StageConfig, size: int) -> None:
         path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"{stage.out}: cannot be written ({error.strerror})") from None
+
+
+def _defaults(stage: StageConfig) -> dict[str, Any]:
+    """What a run had before a setting was there."""
+    known = [field for field in fields(stage) if field.default is not MISSING]  # type: ignore[arg-type]
+    return {field.name: json.loads(json.dumps(field.default, default=str)) for field in known}
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

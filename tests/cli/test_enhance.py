@@ -63,12 +63,22 @@ def test_what_cannot_be_done_is_said_in_one_line(dataset, tmp_path):
     model = ("--model", tmp_path / "absent")
     assert "no dataset of action pairs" in refused(tmp_path, *model)
     assert "not a vision-language model" in refused(dataset, *model)
-    assert "--bits 3: give 4 or 8" in refused(dataset, *model, "--bits", 3)
-    assert "--dtype int8: give float32" in refused(dataset, *model, "--dtype", "int8")
     assert "device 'abacus'" in refused(dataset, *model, "--device", "abacus")
     assert "--bits is for --engine transformers" in refused(
         dataset, *model, "--bits", 4, "--engine", "vllm"
     )
     assert 'pip install "egoframe[vllm]"' in refused(dataset, *model, "--engine", "vllm")
-    assert run(dataset, *model, "--engine", "abacus").exit_code == 2
-    assert run(dataset, *model, "--batch-size", 0).exit_code == 2
+    for option, value in (
+        ("--engine", "abacus"), ("--batch-size", 0), ("--bits", 3), ("--dtype", "int8"),
+    ):  # fmt: skip
+        done = run(dataset, *model, option, value)
+        assert done.exit_code == 2
+        assert option in done.output
+
+
+def test_options_are_checked_before_a_model_is_fetched(dataset, monkeypatch):
+    monkeypatch.setattr("egoframe.models.resolve", lambda _: pytest.fail("fetched"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    model = ("--model", "lego-ego4d")
+    assert "device 'abacus'" in refused(dataset, *model, "--device", "abacus")
+    assert "4 bits need bitsandbytes" in refused(dataset, *model, "--bits", 4)

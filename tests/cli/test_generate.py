@@ -6,16 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import typer
 from PIL import Image
+from typer.testing import CliRunner, Result
 
 import egoframe
+from egoframe.cli.generate import generate as command
 from egoframe.enhancer.model import Enhancer
+from egoframe.errors import UserError
 from egoframe.generator import familiarity
 from egoframe.images import open_photo
 from tests.cli.run import refused, run
 from tests.generator.tiny import tiny_pipeline
 
 ACTION = "open the drawer"
+app = typer.Typer()
+app.command()(command)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +51,18 @@ def generate(photo: Path, model: Path, out: Path, *more: str | Path) -> dict:
     done = run("generate", photo, ACTION, "--model", model, "--out", out, "--json", *more)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def here(photo: Path, *more: str | Path) -> Result:
+    """The command in this process, which is faster than one of its own."""
+    return CliRunner().invoke(app, [str(photo), ACTION, *map(str, more)])
+
+
+def refused_here(photo: Path, *more: str | Path) -> str:
+    error = here(photo, *more).exception
+    assert isinstance(error, UserError)
+    assert "\n" not in str(error)
+    return str(error)
 
 
 def test_two_runs_with_one_seed_write_identical_bytes(photo, model, tmp_path):
@@ -108,19 +127,17 @@ def test_a_description_or_none_may_be_given(photo, model, tmp_path):
         settings = json.loads(Path(told["settings"]).read_text(encoding="utf-8"))
         assert settings["description"] == description
     both = ("--no-enhance", "--description", "so")
-    assert "one of the two" in refused(
-        run("generate", photo, ACTION, "--model", model, "--out", tmp_path, *both)
-    )
+    assert "one of the two" in refused_here(photo, "--model", model, "--out", tmp_path, *both)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--text-guidance", "nan"), "text_guidance nan"),
-        (("--device", "cuda:77"), "cuda:77"),
         (("--num-images", "0"), "--num-images"),
         (("--seed", "-1"), "--seed"),
-        (("--dtype", "int3"), "--dtype int3"),
+        (("--dtype", "int3"), "'--dtype': Value error, 'int3' is not one of 'float32'"),
+        (("--bits", "3"), "'--bits': Value error, '3' is not one of '4', '8'"),
         (("--bogus",), "No such option"),
     ],
 )
@@ -128,6 +145,58 @@ def test_bad_options_get_one_line(photo, model, tmp_path, options, words):
     told = refused(run("generate", photo, ACTION, "--model", model, "--out", tmp_path, *options))
     assert words in told
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--protocol", "odd"), "protocol 'odd': give corrected or paper"),
+        (("--sampler", "odd"), "sampler 'odd': no such one; give one of scheduler, euler_anc"),
+        (("--guidance-interval", "0.8", "0.2"), "guidance_interval 0.8 0.2: give two shares"),
+        (("--image-guidance", "inf"), "image_guidance inf: give a number"),
+        (("--device", "cuda:77"), "device 'cuda:77': not to be had here"),
+        (("--device", "cpu", "--offload"), "offloading takes a GPU; without one, leave it out"),
+        (("--device", "cpu", "--bits", "4"), "4 bits need bitsandbytes"),
+    ],
+)
+def test_options_are_checked_before_a_model_is_fetched(
+    photo, tmp_path, monkeypatch, options, words
+):
+    monkeypatch.setattr("egoframe.models.resolve", lambda _: pytest.fail("fetched"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert words in refused_here(photo, "--model", "lego-ego4d", "--out", tmp_path, *options)
+
+
+def test_a_sampler_that_the_model_has_not_learnt_is_refused(photo, model, tmp_path):
+    told = refused_here(photo, "--model", model, "--out", tmp_path, "--sampler", "ddim")
+    assert "this model has not learnt from Stable Diffusion's noise schedule" in told
+
+
+def test_the_paper_s_way_is_drawn_by_its_options(photo, tmp_path):
+    """In whole numbers: by `paper`, a picture's darkest value is 0 and its brightest is 255."""
+    folder = tmp_path / "model"
+    tiny_pipeline(paper=True).save_pretrained(folder)
+    interval = ("--guidance-interval", "0.2", "0.8")
+    options = ("--sampler", "ddim", "--protocol", "paper", *interval, "--compile")
+    with torch.compiler.set_stance("force_eager"):  # compiling takes minutes
+        done = here(photo, "--model", folder, "--out", tmp_path, "--json", *options)
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    settings = json.loads(Path(told["settings"]).read_text(encoding="utf-8"))
+    kept = {"sampler": "ddim", "protocol": "paper", "guidance_interval": [0.2, 0.8]}
+    assert kept | {"compile": True} == {key: settings[key] for key in (*kept, "compile")}
+    pipeline = egoframe.load(folder, "cpu")
+    expected = pipeline(open_photo(photo), ACTION, **kept).images[0]
+    others = [
+        pipeline(open_photo(photo), ACTION, **kept | other).images[0].resize(expected.size)
+        for other in ({"sampler": None}, {"protocol": "corrected"}, {"guidance_interval": (0, 1)})
+    ]
+    with Image.open(told["pictures"][0]) as picture:
+        drawn = np.asarray(picture, int)
+    assert (drawn.min(), drawn.max()) == (0, 255)
+    assert np.abs(drawn - np.asarray(expected, int)).max() <= 1
+    for other in others:
+        assert np.abs(drawn - np.asarray(other, int)).max() > 1
 
 
 def test_bad_actions_get_one_line(photo, model, tmp_path):
@@ -153,13 +222,12 @@ def test_bad_files_get_one_line(photo, model, tmp_path):
 
 
 def test_unknown_models_and_unwritable_folders_get_one_line(photo, model, tmp_path):
-    absent = tmp_path / "absent"
-    assert "no such model" in refused(run("generate", photo, ACTION, "--model", absent))
+    absent, out = tmp_path / "absent", ("--out", tmp_path)
+    assert "no such model" in refused(run("generate", photo, ACTION, "--model", absent, *out))
     (tmp_path / "empty").mkdir()
-    told = refused(run("generate", photo, ACTION, "--model", tmp_path / "empty"))
-    assert "model_index.json" in told
-    told = refused(run("generate", photo, ACTION, "--model", "nobody/nothing-at-all"))
+    assert "model_index.json" in refused_here(photo, "--model", tmp_path / "empty", *out)
+    told = refused_here(photo, "--model", "nobody/nothing-at-all", *out)
     assert "cannot be had from the hub" in told
     (tmp_path / "file").write_text("", encoding="utf-8")
-    told = refused(run("generate", photo, ACTION, "--model", model, "--out", tmp_path / "file"))
+    told = refused_here(photo, "--model", model, "--out", tmp_path / "file")
     assert "cannot be written" in told

@@ -1,7 +1,10 @@
 """The authors' checkpoint, converted, computes what their code computes."""
 
+import hashlib
+import json
 import os
 import pickle
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +12,7 @@ from types import ModuleType
 import pytest
 import torch
 
+from egoframe.convert import lego
 from egoframe.convert.lego import convert_lego
 from egoframe.enhancer.model import Enhancement
 from egoframe.errors import UserError
@@ -30,6 +34,11 @@ def release(tmp_path_factory) -> Path:
     write_checkpoint(folder / "lego.ckpt", mini_state())
     write_clip(folder / "clip")
     return folder
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, torch.Tensor]:
+    return mini_state()
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +142,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(release, tmp_p
         path.write_bytes(pickle.dumps({"global_step": Hostile(mark)}))
     else:
         torch.save(told, path)
-    with pytest.raises(UserError, match="holds more than weights") as error:
+    with pytest.raises(UserError, match=r"objects that are not weights: posix.system") as error:
         convert_lego(path, tmp_path / "out", release / "clip")
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
@@ -153,6 +162,8 @@ def spoilt(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
         state["discriminator.weight"] = torch.zeros(3)
     elif how == "shape":
         state["projection_txt.bias"] = torch.zeros(700)
+    elif how == "numbers":
+        state["projection_txt.bias"] = torch.zeros(768, dtype=torch.int8)
     elif how == "no conditioner":
         state = {key: v for key, v in state.items() if not key.startswith("projection_")}
     elif how == "other":
@@ -168,6 +179,7 @@ def spoilt(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
         ("unexpected", "1 unexpected: decoder.extra.weight"),
         ("stranger", "1 keys that no part of LEGO has: discriminator.weight"),
         ("shape", r"projection_txt.bias is \(700,\) for \(768,\)"),
+        ("numbers", "1 of whole numbers: projection_txt.bias"),
         ("no conditioner", "with_vllm_feature"),
         ("other", "no checkpoint of latent diffusion"),
     ],
@@ -181,10 +193,9 @@ def test_keys_that_do_not_fit_are_named(release, tmp_path, how, words):
 
 def test_damaged_and_absent_files_are_named(release, tmp_path):
     whole = (release / "lego.ckpt").read_bytes()
-    for name, content in (("short.ckpt", whole[: len(whole) // 2]), ("text.ckpt", b"hello")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(UserError, match=f"{name}: damaged, or no checkpoint"):
-            convert_lego(tmp_path / name, tmp_path / "out", release / "clip")
+    (tmp_path / "short.ckpt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=r"short.ckpt: damaged, or no checkpoint; fetch it again"):
+        convert_lego(tmp_path / "short.ckpt", tmp_path / "out", release / "clip")
     with pytest.raises(UserError, match="no such file"):
         convert_lego(tmp_path / "absent.ckpt", tmp_path / "out", release / "clip")
     with pytest.raises(UserError, match="tokenizer cannot be had"):
@@ -207,9 +218,84 @@ def test_a_full_disk_leaves_nothing_half_written(release, tmp_path, monkeypatch)
 def test_a_folder_that_exists_is_left_alone(release, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "precious").write_text("", encoding="utf-8")
-    with pytest.raises(UserError, match="exists; give a new folder"):
-        convert_lego(release / "lego.ckpt", tmp_path / "out", release / "clip")
+    with pytest.raises(UserError, match="exists; give a new folder"):  # before it is read
+        convert_lego(release / "absent.ckpt", tmp_path / "out", release / "clip")
     assert (tmp_path / "out" / "precious").exists()
+
+
+@pytest.mark.parametrize("missing", ["merges.txt", "vocab.json", "tokenizer.json"])
+def test_a_clip_without_its_tokenizer_is_refused(release, tmp_path, missing):
+    clip = shutil.copytree(release / "clip", tmp_path / "clip")
+    told = json.loads((clip / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    (clip / "tokenizer.json").unlink()
+    if missing != "tokenizer.json":
+        merges = "\n".join(" ".join(pair) for pair in told["merges"])
+        (clip / "vocab.json").write_text(json.dumps(told["vocab"]), encoding="utf-8")
+        (clip / "merges.txt").write_text(f"#version: 0.2\n{merges}\n", encoding="utf-8")
+        convert_lego(release / "lego.ckpt", tmp_path / "both", clip)
+        (clip / missing).unlink()
+    with pytest.raises(UserError, match=r"tokenizer.json, or vocab.json and merges.txt") as error:
+        convert_lego(release / "lego.ckpt", tmp_path / "out", clip)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_tokenizer_of_another_clip_is_refused(release, tmp_path):
+    clip = shutil.copytree(release / "clip", tmp_path / "clip")
+    told = json.loads((clip / "config.json").read_text(encoding="utf-8"))
+    told["text_config"]["vocab_size"] = 100
+    (clip / "config.json").write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(UserError, match=r"its tokenizer knows \d+ tokens, its text model 100"):
+        convert_lego(release / "lego.ckpt", tmp_path / "out", clip)
+
+
+SIZES = ("input_blocks.0.0.weight", "out.2.weight", "input_blocks.1.0.out_layers.3.weight",
+         "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (0, 0)])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(f"{UNET}{name}" for name in SIZES),
+        "first_stage_model.encoder.down.0.block.0.conv1.weight",
+        "first_stage_model.post_quant_conv.weight",
+        "first_stage_model.decoder.mid.attn_1.q.weight",
+        "projection_img.weight",
+        "projection_txt.weight",
+        "self_attn_mix.layers.0.linear1.weight",
+    ],
+)
+def test_tensors_of_any_shape_are_told_in_one_line(
+    whole, release, tmp_path, monkeypatch, key, shape
+):
+    state = {**whole, key: torch.zeros(shape)}
+    monkeypatch.setattr(lego, "open_checkpoint", lambda _: state)
+    with pytest.raises(UserError, match=r"lego.ckpt: (no|does not fit)") as error:
+        convert_lego(tmp_path / "lego.ckpt", tmp_path / "out", release / "clip", weights="raw")
+    assert "\n" not in str(error.value)
+
+
+def test_a_model_tells_what_it_was_made_of(release, tmp_path):
+    told = []
+    checkpoint = release / "lego.ckpt"
+    convert_lego(checkpoint, tmp_path / "out", release / "clip", weights="raw", tell=told.append)
+    record = json.loads((tmp_path / "out" / "source.json").read_text(encoding="utf-8"))
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert record == {
+        "raw checkpoint": {"repo": None, "revision": None, "sha256": {"lego.ckpt": digest}}
+    }
+    assert told == ["reading lego.ckpt", "hashing lego.ckpt", f"writing {tmp_path / 'out'}"]
+
+
+def test_a_tokenizer_that_cannot_be_written_leaves_nothing(release, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise Exception("No space left on device (os error 28)")  # as tokenizers does
+
+    monkeypatch.setattr("transformers.CLIPTokenizer.save_pretrained", full)
+    with pytest.raises(UserError, match=r"out: cannot be written .No space left on device"):
+        convert_lego(release / "lego.ckpt", tmp_path / "out", release / "clip")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_times_and_noise_levels_are_each_others_inverse(pipe):

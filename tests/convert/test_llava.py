@@ -12,11 +12,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from egoframe.convert import shards
 from egoframe.convert.llava import SYSTEM, convert_llava
 from egoframe.enhancer.model import Enhancer
+from egoframe.enhancer.opening import open_model
 from egoframe.enhancer.prompts import question
 from egoframe.errors import UserError
 from tests.convert.llava_release import (
@@ -58,6 +60,16 @@ def release(made, tmp_path) -> Path:
 def photo() -> Image.Image:
     rng = np.random.default_rng(0)
     return Image.fromarray(rng.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+
+
+def taken_out(release: Path) -> dict[str, torch.Tensor]:
+    """All weights of a release, which has none any more."""
+    tensors = {}
+    for file in sorted(release.glob("pytorch_model-*.bin")):
+        tensors |= torch.load(file, weights_only=True)
+        file.unlink()
+    (release / "pytorch_model.bin.index.json").unlink()
+    return tensors
 
 
 def told(folder: Path) -> dict:
@@ -117,17 +129,41 @@ def test_image_features_are_clips_patches_projected(made, enhancer):
 
 
 @torch.no_grad()
-def test_a_tower_in_the_release_is_taken_before_clips(made, tmp_path):
-    write_release(tmp_path / "release", tower=True)
-    (made / "clip" / "model.safetensors").rename(tmp_path / "away")
-    try:
-        convert_llava(tmp_path / "release", tmp_path / "model", made / "clip")
-    finally:
-        (tmp_path / "away").rename(made / "clip" / "model.safetensors")
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_tower_in_the_release_is_taken_if_it_was_trained(made, tmp_path, trained):
+    """LEGO's own code builds the tower later, of CLIP's weights, and drops those in the release."""
+    clip = shutil.copytree(made / "clip", tmp_path / "clip")
+    write_release(tmp_path / "release", tower=True, unfreeze_mm_vision_tower=trained)
+    if trained:
+        (clip / "model.safetensors").unlink()
+    convert_llava(tmp_path / "release", tmp_path / "model", clip)
     enhancer = Enhancer.from_pretrained(tmp_path / "model")
     pixels = enhancer._inputs([photo()], ["x"])["pixel_values"]
-    wanted = seen_by_hand(pixels, state(told(tmp_path / "release")), plus=0.01)
+    plus = 0.01 if trained else 0
+    wanted = seen_by_hand(pixels, state(told(tmp_path / "release")), plus)
     torch.testing.assert_close(enhancer.embed_images([photo()]), wanted, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float32, torch.float16])
+def test_clip_keeps_its_precision_on_disk(made, tmp_path, dtype):
+    write_release(tmp_path / "release", dtype=torch.bfloat16)
+    convert_llava(tmp_path / "release", tmp_path / "model", made / "clip")
+    model = open_model(tmp_path / "model", dtype)
+    assert {x.dtype for x in model.parameters()} == {dtype or torch.bfloat16}
+    key = "embeddings.class_embedding"
+    found = next(v for k, v in model.state_dict().items() if k.endswith(key))
+    assert torch.equal(found, tower_state()[key].to(dtype or torch.bfloat16))
+
+
+def test_buffers_are_no_weights(made, release, tmp_path):
+    """The first tensors of a file may be whole numbers, or of a precision of their own."""
+    tensors = {"a.position_ids": torch.arange(9)}
+    for key, value in taken_out(release).items():
+        tensors[key] = value if key.endswith("inv_freq") else value.half()
+    save_file(tensors, release / "model.safetensors")
+    convert_llava(release, tmp_path / "model", made / "clip")
+    assert told(tmp_path / "model")["dtype"] == "float16"
+    assert open_model(tmp_path / "model").dtype == torch.float16
 
 
 def test_prompt_and_answer_are_tokenised_as_in_its_training(enhancer):
@@ -184,22 +220,18 @@ def test_weights_are_written_in_pieces_that_keep_their_dtype(made, tmp_path, mon
     assert len(files) > 3
     for file in files:
         with safe_open(file, "pt") as part:
-            tensors = [part.get_tensor(key) for key in part.keys()]  # noqa: SIM118, no mapping
-        assert {tensor.dtype for tensor in tensors} == {torch.bfloat16}
+            names = list(part.keys())
+            tensors = [part.get_tensor(name) for name in names]
+        clips = names[0].startswith("vision_tower")
+        assert {x.dtype for x in tensors} == {torch.float32 if clips else torch.bfloat16}
         assert len(tensors) == 1 or sum(tensor.nbytes for tensor in tensors) <= 20_000
     assert Enhancer.from_pretrained(tmp_path / "model").model.dtype == torch.bfloat16
 
 
 def test_a_single_file_of_weights_will_do(made, release, tmp_path):
-    tensors = {}
-    for file in sorted(release.glob("pytorch_model-*.bin")):
-        tensors |= torch.load(file, weights_only=True)
-        file.unlink()
-    (release / "pytorch_model.bin.index.json").unlink()
-    torch.save(tensors, release / "pytorch_model.bin")
+    torch.save(taken_out(release), release / "pytorch_model.bin")
     convert_llava(release, tmp_path / "model", made / "clip")
-    wanted = Enhancer.from_pretrained(made / "model").model.state_dict()
-    found = Enhancer.from_pretrained(tmp_path / "model").model.state_dict()
+    wanted, found = (open_model(place / "model").state_dict() for place in (made, tmp_path))
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
 
 
@@ -244,6 +276,14 @@ def spoil_config(**changes: object) -> Callable[[Path], None]:
     return spoil
 
 
+def spoil_index(places: object) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        told_now = json.dumps({"weight_map": places})
+        (folder / "pytorch_model.bin.index.json").write_text(told_now, encoding="utf-8")
+
+    return spoil
+
+
 def spoil_shard(change: Callable[[dict], object]) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
         tensors = torch.load(folder / SHARD, weights_only=True)
@@ -284,7 +324,15 @@ def truncate(folder: Path) -> None:
         ),
         (spoil_config(text_config={}), "in transformers' own layout; it needs no converting"),
         (spoil_config(model_type="llava_mpt"), "no LLaVA with Llama 2 .model_type is 'llava_mpt'"),
-        (spoil_config(mm_hidden_size="gone"), "lacks mm_hidden_size"),
+        (spoil_config(mm_hidden_size="gone"), "lacks a number as mm_hidden_size"),
+        (spoil_config(hidden_size="32"), "lacks a number as hidden_size"),
+        (spoil_config(rms_norm_eps=[1]), "no LLaVA has what its config.json says"),
+        (spoil_config(num_attention_heads=0), "no LLaVA has what its config.json says"),
+        (spoil_config(mm_vision_tower=3), "mm_vision_tower in its config.json is no name"),
+        (spoil_config(mm_vision_select_layer="last"), "no LLaVA has what its config.json says"),
+        (spoil_index([]), "names no file for each weight"),
+        (spoil_index({"lm_head.weight": 3}), "names no file for each weight"),
+        (spoil_index({"lm_head.weight": "../x.bin"}), r"names are missing: \.\./x.bin"),
         (spoil_config(mm_projector_type="mlp2x_gelu"), "its projector is mlp2x_gelu, not"),
         (spoil_config(mm_hidden_size=24), "CLIP's width is 16, LLaVA's projector takes 24"),
     ],
@@ -307,7 +355,7 @@ def test_a_pickle_that_would_run_a_command_does_not(made, release, tmp_path, mon
     mark = tmp_path / "ran"
     monkeypatch.setenv("EGOFRAME_TEST_BOMB", str(mark))
     torch.save({"model.norm.weight": Bomb()}, release / SHARD)
-    with pytest.raises(UserError, match=f"{SHARD}: not opened, for it holds more than weights"):
+    with pytest.raises(UserError, match=f"{SHARD}: not opened, for it holds objects that are not"):
         convert_llava(release, tmp_path / "model", made / "clip")
     assert not mark.exists()
     torch.load(release / SHARD, weights_only=False)
@@ -315,7 +363,7 @@ def test_a_pickle_that_would_run_a_command_does_not(made, release, tmp_path, mon
 
 
 def test_what_clip_lacks_is_named(made, release, tmp_path):
-    with pytest.raises(UserError, match=r"fetch config.json, preprocessor_config.json, model.saf"):
+    with pytest.raises(UserError, match=r"fetch config.json, .* and tokenizer.json of"):
         convert_llava(release, tmp_path / "model")
     clip = shutil.copytree(made / "clip", tmp_path / "clip")
     (clip / "model.safetensors").unlink()
@@ -341,6 +389,11 @@ def test_a_damaged_zip_is_refused(made, tmp_path):
     archive.write_bytes(content)
     with pytest.raises(UserError, match=f"release.zip: damaged: {SHARD} cannot be read"):
         convert_llava(archive, tmp_path / "model", made / "clip")
-    (tmp_path / "text.zip").write_text("no archive")
-    with pytest.raises(UserError, match=r"text.zip: neither a folder nor a .zip"):
-        convert_llava(tmp_path / "text.zip", tmp_path / "model", made / "clip")
+    broken = content.replace(b"PK\x01\x02", b"PK\x01\x09")  # its table of contents
+    for name, spoilt in (("half.zip", content[: len(content) // 2]), ("broken.zip", broken),
+                          ("text.zip", b"no archive")):  # fmt: skip
+        (tmp_path / name).write_bytes(spoilt)
+        with pytest.raises(UserError, match=f"{name}: neither a folder nor a whole .zip"):
+            convert_llava(tmp_path / name, tmp_path / "model", made / "clip")
+    with pytest.raises(UserError, match=r"absent: cannot be read .No such file"):
+        convert_llava(tmp_path / "absent", tmp_path / "model", made / "clip")

@@ -1,5 +1,6 @@
 """Descriptions for whole datasets."""
 
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,6 +86,34 @@ def test_a_dataset_or_a_picture_that_is_not_there_is_named(dataset, tmp_path):
     write_shard(shard, rows)
     with pytest.raises(UserError, match="pair 33: its input frame is damaged"):
         enhance(dataset, Teller())
+
+
+def test_a_damaged_shard_is_named(dataset):
+    shard = dataset / "train" / "00001.parquet"
+    content = shard.read_bytes()
+    for damaged in (content[:9] + bytes(400) + content[409:], content[:400], b""):
+        shard.write_bytes(damaged)
+        with pytest.raises(UserError, match=f"^{shard}: damaged, or no shard") as told:
+            enhance_shard(shard, Teller(), "teller", 8, lambda _: None)
+        assert "\n" not in str(told.value)
+    with pytest.raises(UserError, match=f"^{shard}: damaged, or no shard"):
+        shards_without(dataset, SPLITS, "teller")
+
+
+def test_a_shard_without_room_stays_as_it_was(dataset, monkeypatch):
+    shard = dataset / "train" / "00001.parquet"
+    before = shard.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("datasets.Dataset.to_parquet", full)
+    with pytest.raises(UserError, match=f"^{shard}: cannot be written .*No space left on device"):
+        enhance_shard(shard, Teller(), "teller", 8, lambda _: None)
+    assert shard.read_bytes() == before
+    monkeypatch.undo()
+    enhance(dataset, Teller())
+    assert shards_without(dataset, SPLITS, "teller") == {}
 
 
 class StandInLLM:

@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from egoframe.enhancer.tuning import (
     train_enhancer,
 )
 from egoframe.errors import UserError
+from egoframe.pairs import open_pairs
 from egoframe.training import LoopConfig
 from tests.little_dataset import COLORS, photo, write_dataset
 
@@ -47,6 +50,16 @@ def test_missing_descriptions_are_named(tmp_path):
     write_dataset(tmp_path / "pairs", described=False)
     with pytest.raises(UserError, match="40 of 40 pairs have no description"):
         train_enhancer(config(tmp_path, steps=1))
+
+
+def test_descriptions_of_one_writer_may_be_chosen(tmp_path):
+    write_dataset(tmp_path / "pairs")
+    (writer,) = set(open_pairs(tmp_path / "pairs", "train")["description_source"])
+    train_enhancer(replace(config(tmp_path, steps=1), described_by=writer))
+    told = json.loads((tmp_path / "run" / "settings.json").read_text(encoding="utf-8"))
+    assert told["described_by"] == writer
+    with pytest.raises(UserError, match=f"described by gpt-curation; there are those by {writer}"):
+        train_enhancer(replace(config(tmp_path, steps=1), described_by="gpt-curation"))
 
 
 def test_only_the_emphasised_words_weigh_more():

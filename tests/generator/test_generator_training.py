@@ -11,15 +11,23 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import egoframe
+from egoframe.convert.stable_diffusion import convert_stable_diffusion
+from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.tuning import EnhancerConfig, train_enhancer
 from egoframe.errors import UserError
 from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator.autoencoder import decode, encode, open_autoencoder
 from egoframe.generator.autoencoder_training import AutoencoderConfig, train_autoencoder
 from egoframe.generator.features import Recipe, load_features
-from egoframe.generator.generator_training import GeneratorConfig, NetworkConfig, train_generator
+from egoframe.generator.generator_training import (
+    GeneratorConfig,
+    NetworkConfig,
+    _start_from,
+    train_generator,
+)
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.training import LoopConfig
+from tests.convert import lego_release
 from tests.little_dataset import photo, write_dataset
 
 pytestmark = pytest.mark.slow
@@ -138,6 +146,15 @@ def test_training_may_start_from_a_trained_model(runs):
         for name in ("generator", "further")
     )
     assert np.abs(np.asarray(first, int) - np.asarray(second, int)).max() <= 1
+    networks, scale = _start_from(config, Enhancer.from_pretrained(config.enhancer), 8)
+    assert {p.dtype for p in networks.parameters()} == {torch.float32}  # on disk they are halves
+    assert scale == egoframe.load(config.start_from).config.change_scale
+    for changes, words in (
+        ({"predict": "latent"}, "its predict is change, and these settings take latent"),
+        ({"objective": "noise"}, "its prediction is sample, and these settings take scheduler"),
+    ):
+        with pytest.raises(UserError, match=words):
+            train_generator(replace(config, out=runs / "other", **changes))
     with pytest.raises(UserError, match="no trained pipeline here"):
         train_generator(replace(config, out=runs / "nowhere", start_from=runs / "absent"))
 
@@ -147,3 +164,28 @@ def test_a_model_does_not_tell_where_it_was_made(runs):
     told = [path.read_text(encoding="utf-8") for path in pipeline.rglob("*.json")]
     assert len(told) > 5
     assert not any(str(runs) in text for text in told)
+
+
+def test_stable_diffusion_is_trained_further_with_legos_loss(runs, tmp_path):
+    """In miniature: convert, train two steps, draw."""
+    state = {key: v for key, v in lego_release.mini_state().items() if "_ema" not in key}
+    first = "model.diffusion_model.input_blocks.0.0.weight"
+    state[first] = state[first][:, :4].clone()
+    lego_release.write_checkpoint(tmp_path / "sd.ckpt", state)
+    lego_release.write_clip(tmp_path / "clip")
+    enhancer = runs / "enhancer" / "enhancer"
+    start = tmp_path / "start"
+    convert_stable_diffusion(tmp_path / "sd.ckpt", start, enhancer, tmp_path / "clip")
+    config = generator_config(
+        runs, "sd", start_from=start, objective="noise", predict="latent", mirror=False
+    )
+    loop = replace(config.loop, steps=2, lr=1e-4)
+    train_generator(replace(config, vae=start / "vae", loop=loop))
+    before, after = (
+        ActionFramePipeline.from_pretrained(folder) for folder in (start, runs / "sd" / "pipeline")
+    )
+    assert after.vae.config.scaling_factor == before.vae.config.scaling_factor == 0.18215
+    assert (after.unet.conv_in.weight[:, 4:] != 0).any()  # it begins to read the photo
+    texts = [model.text_encoder.final_layer_norm.weight.float() for model in (before, after)]
+    torch.testing.assert_close(*texts, atol=1e-3, rtol=1e-3)  # LEGO's stays as it was
+    assert after(photo("red"), "take mug", steps=2).images[0].size == (64, 64)

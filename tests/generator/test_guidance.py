@@ -1,9 +1,12 @@
+import copy
+
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0
 from torch._dynamo.testing import CompileCounter
 
-from egoframe.generator.guidance import GuidedUNet, merge_equal_tokens
+from egoframe.generator.guidance import GuidedUNet, KeptContexts, merge_equal_tokens
 
 SHAPE = (2, 4, 8, 8)
 
@@ -73,6 +76,7 @@ def test_keys_and_values_are_worked_out_once_and_forgotten_after(unet):
     assert len(counted) == 2 * len(layers) > 0  # of the text, and of dropped text
     x, t = drawn(*SHAPE), torch.tensor(500.0)
     assert torch.equal(branch(unet, x, t, FULL, INPUT), before)
+    assert not any(isinstance(p, KeptContexts) for p in unet.attn_processors.values())
 
 
 def test_equal_tokens_are_one_that_counts_more():
@@ -92,14 +96,61 @@ def test_equal_tokens_are_one_that_counts_more():
 @torch.no_grad()
 def test_a_compiled_unet_is_compiled_once_for_all_pictures(unet):
     count, counts = CompileCounter(), []
-    compiled = torch.compile(unet, backend=count)
+    compiled = copy.deepcopy(unet)
+    compiled.compile(backend=count)
     for seed in (1, 2, 3):
         full, condition = drawn(2, 7, 24, seed=seed), drawn(*SHAPE, seed=seed)
-        expected = GuidedUNet(unet, full, EMPTY, condition, 7.5, 1.5)
+        full[:, seed:] = 0  # descriptions of different lengths
         x, t = drawn(*SHAPE, seed=9), torch.tensor(500.0)
         with GuidedUNet(compiled, full, EMPTY, condition, 7.5, 1.5) as guided:
             found = guided(x, t)
-        with expected:
-            torch.testing.assert_close(found, expected(x, t), rtol=1e-4, atol=1e-5)
+        with GuidedUNet(unet, full, EMPTY, condition, 7.5, 1.5) as guided:
+            torch.testing.assert_close(found, guided(x, t), rtol=1e-4, atol=1e-5)
         counts.append(count.frame_count)
     assert counts[0] == counts[2] > 0
+
+
+class Doubled(AttnProcessor2_0):
+    """Somebody's own cross-attention."""
+
+    def __call__(self, attn, hidden_states, encoder_hidden_states=None, **kwargs):
+        return 2 * super().__call__(attn, hidden_states, encoder_hidden_states, **kwargs)
+
+
+@torch.no_grad()
+def test_somebodys_own_attention_is_used(unet):
+    name = next(name for name in unet.attn_processors if name.endswith("attn2.processor"))
+    before = dict(unet.attn_processors)
+    unet.set_attn_processor({**before, name: Doubled()})
+    try:
+        x, t = drawn(*SHAPE), torch.tensor(500.0)
+        with GuidedUNet(unet, FULL, EMPTY, INPUT, 3.0, 1.0) as guided:
+            found = guided(x, t)
+        image, both = (branch(unet, x, t, context, INPUT) for context in (EMPTY, FULL))
+        torch.testing.assert_close(found, image + 3.0 * (both - image), rtol=1e-3, atol=1e-4)
+    finally:
+        unet.set_attn_processor(before)
+
+
+@torch.no_grad()
+def test_a_failure_at_the_start_leaves_the_unet_as_it_was(unet):
+    before = dict(unet.attn_processors)
+    last = [module for name, module in unet.named_modules() if name.endswith("attn2")][-1]
+
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    hook = last.to_k.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError), GuidedUNet(unet, FULL, EMPTY, INPUT, 3.0, 1.0):
+        pass
+    hook.remove()
+    assert unet.attn_processors == before
+
+
+@torch.no_grad()
+def test_beyond_the_interval_the_text_counts_even_without_text_guidance(unet):
+    x, t = drawn(*SHAPE, seed=5), torch.tensor(900.0)
+    with GuidedUNet(unet, FULL, EMPTY, INPUT, 0.0, 1.5, interval=(0.2, 0.8)) as guided:
+        found = guided(x, t)
+    expected = branch(unet, x, t, FULL, INPUT)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)

@@ -3,17 +3,23 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from accelerate.hooks import CpuOffload, add_hook_to_module, remove_hook_from_module
 from diffusers import PNDMScheduler
 from PIL import Image
 
 import egoframe
-from egoframe.enhancer.model import Enhancer
+from egoframe.enhancer.model import Enhancement, Enhancer
 from egoframe.errors import UserError
-from egoframe.generator import familiarity
+from egoframe.frames import to_pictures, to_tensor
+from egoframe.generator import autoencoder, familiarity
 from egoframe.generator.familiarity import UnfamiliarWarning
 from egoframe.generator.pipeline import ActionFramePipeline
 from tests.generator.tiny import tiny_pipeline
+
+SEEN = Enhancement(
+    ["a", "b"], torch.zeros(2, 4, 8), torch.zeros(2, 77, 8), torch.ones(2, 77).bool()
+)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["kitchen", "paper"])
@@ -103,6 +109,8 @@ def test_an_action_is_normalised(pipe):
         ({"description": ["a", "b"]}, "2 descriptions for 1 photos"),
         ({"pair_ids": ["a", "b"]}, "2 pair_ids for 1 photos"),
         ({"description": "so", "enhance": False}, "one of the two"),
+        ({"description": "so", "enhancement": SEEN}, "has its description"),
+        ({"enhancement": SEEN}, "2 rows of an enhancement for 1 photos"),
         ({"description": "so <image>"}, "is a mark of the model"),
         ({"action": " "}, "the action is empty"),
         ({"image": photo(0, (500, 20))}, "500×20 is too long and narrow"),
@@ -301,3 +309,28 @@ def test_one_may_describe_first_and_draw_later(pipe, tmp_path):
     drawn, expected = alone(photo(), "cut bread", enhancement=seen), pipe(photo(), "cut bread")
     assert drawn.descriptions == expected.descriptions
     assert apart(drawn.images[0], expected.images[0]) <= 1
+
+
+def test_a_change_of_nothing_gives_the_photo_again(pipe):
+    """Whatever the scale of the autoencoder's latents."""
+    model = ActionFramePipeline(**pipe.components, **{**_settings(pipe), "predict": "change"})
+    model.register_to_config(change_scale=0.0)
+    frames = to_tensor([photo()])
+    with torch.inference_mode():
+        shown = autoencoder.decode(
+            model.vae, model.encode_frames(frames) * autoencoder.latent_scale(model.vae), frames
+        )
+    drawn = model(photo(), "cut bread", enhance=False, steps=1).images[0]
+    assert apart(drawn, to_pictures(shown)[0]) <= 1
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_draws_nearly_the_same(pipe, dtype, tmp_path):
+    pipe.save_pretrained(tmp_path)
+    half = egoframe.load(tmp_path, "cpu", dtype)
+    assert {part.dtype for part in (half.unet, half.vae, half.conditioner)} == {dtype}
+    whole, drawn = (
+        p(photo(), "cut bread", "the right hand", steps=2).images[0] for p in (pipe, half)
+    )
+    apart_by = np.abs(np.asarray(whole, float) - np.asarray(drawn, float))
+    assert apart_by.mean() < 6

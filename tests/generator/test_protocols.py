@@ -12,8 +12,15 @@ def test_the_corrected_protocol_keeps_contrast():
     assert set(picture.flatten()) == {round(1.2 * 127.5), round(0.9 * 127.5)}
 
 
-def test_the_papers_protocol_saves_as_the_release_does():
-    """Bicubic to the photo's aspect, darkest to brightest, cut to whole numbers; by Pillow here."""
+def test_the_papers_protocol_stretches_contrast_and_cuts_to_whole_numbers():
+    values = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.6 - 0.1
+    frame = values[0].permute(1, 2, 0).numpy()
+    expected = np.floor((frame - frame.min()) / (frame.max() - frame.min()) * np.float32(255))
+    assert np.array_equal(np.asarray(PAPER.finish(values, [(8, 8)])[0]), expected)
+
+
+def test_the_papers_protocol_stretches_to_the_photos_aspect():
+    """Bicubic; here by Pillow, whose kernel is sharper (a = −0.5 for −0.75)."""
     values = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.6 - 0.1
     picture = PAPER.finish(values, [(320, 240)])[0]
     assert picture.size == (21, 16)
@@ -23,7 +30,6 @@ def test_the_papers_protocol_saves_as_the_release_does():
     found = np.asarray(picture, float)
     assert found.min() == 0
     assert found.max() == 255
-    # Pillow's kernel is sharper (a = −0.5 for −0.75)
     assert np.abs(found - expected).mean() < 6
 
 

@@ -56,7 +56,7 @@ def test_euler_ancestral_samples_a_gaussian_data_set():
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpm++2m", "unipc"])
 def test_schedulers_sample_a_gaussian_data_set(sampler):
-    scheduler = choose_scheduler(paper_scheduler(), sampler)
+    scheduler = choose_scheduler(paper_scheduler(), sampler, 50)
     alphas = scaled_linear_alphas(scheduler).float()
 
     def predict(x, t, _):
@@ -103,3 +103,31 @@ def test_numbers_out_of_range_are_named(changes, words):
     settings = {"sampler": "ddim", "steps": 4, "text_guidance": 7.5, "image_guidance": 1.5}
     with pytest.raises(UserError, match=words):
         Sampling(**{**settings, **changes})
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("sampler", ["ddim", "dpm++2m", "unipc"])
+@pytest.mark.parametrize("steps", [1, 2, 999])
+def test_schedulers_begin_where_there_is_nothing_but_noise(sampler, steps):
+    scheduler = choose_scheduler(paper_scheduler(), sampler, steps)
+    times = []
+
+    def predict(x, t, _):
+        times.append(int(t))
+        return x
+
+    noise = Noise([torch.Generator().manual_seed(0)])
+    drawn = sample_with_scheduler(predict, torch.zeros(1, 4, 2, 2), scheduler, steps, noise)
+    assert times[0] >= 998
+    assert torch.isfinite(drawn).all()
+
+
+def test_what_a_sampler_cannot_do_is_told():
+    for sampler in ("ddim", "euler_ancestral"):
+        with pytest.raises(UserError, match=r"steps 1000: sampler .* takes fewer than the 1000"):
+            choose_scheduler(paper_scheduler(), sampler, 1000)
+    velocity = paper_scheduler().from_config(
+        paper_scheduler().config, prediction_type="v_prediction"
+    )
+    with pytest.raises(UserError, match="predicts v_prediction, not noise"):
+        choose_scheduler(velocity, "euler_ancestral", 10)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -28,23 +31,30 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def seconds(work: Callable[[], Any], device: torch.device, repeats: int, warm_up: int = 1) -> float:
-    """The least time that the work took, which what else runs disturbs the least."""
-    for _ in range(warm_up):
-        work()
-    taken = []
-    for _ in range(repeats):
-        _wait(device)
-        start = time.perf_counter()
-        work()
-        _wait(device)
-        taken.append(time.perf_counter() - start)
-    return min(taken)
+def seconds(works: Sequence[Callable[[], Any]], device: torch.device, repeats: int) -> list[float]:
+    """The least time that each piece of work took, which what else runs disturbs the least.
+
+    They take turns, so that a machine which grows slower does so for all; a first turn warms up.
+    """
+    least = [math.inf] * len(works)
+    for turn in range(repeats + 1):
+        for place, work in enumerate(works):
+            _wait(device)
+            start = time.perf_counter()
+            work()
+            _wait(device)
+            if turn > 0:
+                least[place] = min(least[place], time.perf_counter() - start)
+    return least
 
 
 def flops(work: Callable[[], Any]) -> int:
-    """Floating-point operations of the matrix products, convolutions and attentions in it."""
-    with FlopCounterMode(display=False) as counter:
+    """Floating-point operations of the matrix products, convolutions and attentions in it.
+
+    What is compiled is counted as it was before, and stays compiled.
+    """
+    eager = torch.compiler.set_stance("force_eager")
+    with eager, sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops()
 
@@ -54,12 +64,18 @@ def matmul_ceiling(device: torch.device, dtype: torch.dtype) -> float:
     best = 0.0
     for size in (1024, 2048, 4096) if device.type == "cpu" else (4096, 8192, 16384):
         a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-        best = max(best, 2 * size**3 / seconds(lambda a=a, b=b: a @ b, device, 5))  # type: ignore[misc]
+        best = max(best, 2 * size**3 / seconds([partial(torch.mm, a, b)], device, 5)[0])
     return best
 
 
+def forget_peak(device: torch.device) -> None:
+    """Begin to watch the memory of a GPU anew; that of a process has one peak."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_memory(device: torch.device) -> int:
-    """Bytes: of the process on a CPU, of the tensors on a GPU."""
+    """Bytes: of the process so far on a CPU, of the tensors since `forget_peak` on a GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if platform.system() == "Darwin" else 1024

@@ -5,29 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import diffusers
 import numpy as np
 import torch
 import transformers
-from diffusers import AutoencoderKL, DDIMScheduler
+from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
-from egoframe.bench.machine import describe, flops, matmul_ceiling, peak_memory, seconds
+from egoframe.bench import machine
 from egoframe.bench.untrained import EMBED_DIM, IMAGE_TOKENS, WIDTHS, untrained
 from egoframe.enhancer.model import Enhancement, Enhancer
-from egoframe.frames import to_tensor
+from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator import autoencoder
 from egoframe.generator.guidance import GuidedUNet
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.sampling import Noise, Sampling, choose_scheduler
-from egoframe.models import default_dtype, load, usable_device
+from egoframe.models import default_dtype, load, quicken, usable_device
 
 ACTION = "open drawer"
 WORDS = "the person reaches out with the right hand and pulls the drawer open towards the body"
 SAID = 50  # text embeddings of a description without an enhancer
+SAMPLER = "ddim"  # which draws the same in both pipelines
 
 
 def measure(
@@ -52,11 +54,10 @@ def measure(
     weights = getattr(torch, dtype) if dtype else default_dtype(where)
     if model in WIDTHS:
         pipe = untrained(model, size).to(where, weights)
-        if compile:
-            pipe.unet.compile(mode="reduce-overhead" if where.type == "cuda" else "default")
+        quicken(pipe, where, compile)
     else:
         pipe = load(model, device, weights, compile=compile)
-    yield "machine", describe(where)
+    yield "machine", machine.describe(where)
     yield "model", f"{model}, {pipe.config.sample_size}², {weights}, {steps} steps"
     yield "load", time.perf_counter() - start
     yield from Bench(pipe, steps, batches, repeats).run()
@@ -93,49 +94,57 @@ class Bench:
 
     @torch.inference_mode()
     def run(self) -> Iterator[tuple[str, Any]]:
-        """Measure one thing after the other: its name, and what came out (times in seconds)."""
-        if self.pipe.enhancer is not None:
-            enhancer = Enhancer(self.pipe.enhancer, self.pipe.processor)
-            photo = self._photos(1)
-            yield "enhance", seconds(lambda: enhancer(photo, [ACTION]), self.device, self.repeats)
-        one = Inputs.of(self, 1)
-        pipe, settings = self.pipe, self._settings()
-        yield "encode", seconds(lambda: Inputs.of(self, 1), self.device, self.repeats)
-        with one.guided(self) as guided:
-            x, t = one.noise(), torch.tensor(500.0)
-            step = seconds(lambda: guided(x, t), self.device, max(5, self.repeats))
-            yield "step", step
-            work = flops(lambda: guided(x, t))
-        latents = pipe.sample_latents(one.latents, one.full, one.empty, one.stream(), settings)
-        yield (
-            "decode",
-            seconds(
-                lambda: autoencoder.decode(pipe.vae, latents, one.frames), self.device, self.repeats
-            ),
-        )
-        ceiling = matmul_ceiling(self.device, pipe.unet.dtype)
+        """Measure one thing after the other: its name, and what came out.
+
+        Times are in seconds. A share of the ceiling is that of the operations in the U-Net alone,
+        over the time of all that is timed.
+        """
+        pipe = self.pipe
+        if pipe.enhancer is not None:
+            enhancer = Enhancer(pipe.enhancer, pipe.processor)
+            yield "enhance", self._time(partial(enhancer, self._photos(1), [ACTION]))
+        one = Inputs(self, 1)
+        yield "encode", self._time(one.encode)
+        x, t = one.noise()(one.latents.float()), torch.tensor(500.0)
+        with one.guided() as guided:
+            step = self._time(partial(guided, x, t))
+            work = machine.flops(partial(guided, x, t))
+        yield "step", step
+        yield "decode", self._time(partial(autoencoder.decode, pipe.vae, one.latents, one.frames))
+        ceiling = machine.matmul_ceiling(self.device, pipe.unet.dtype)
         yield "matmul_ceiling_tflops", ceiling / 1e12
         yield "step_share_of_ceiling", work / step / ceiling
         best = 0.0
         for batch in self.batches:
-            inputs = Inputs.of(self, batch)
-            ours = seconds(lambda: inputs.draw(self), self.device, self.repeats)  # noqa: B023
-            told: dict[str, Any] = {"pictures_per_second": batch / ours}
-            if self.comparable:
-                stock = seconds(lambda: inputs.draw_stock(self), self.device, self.repeats)  # noqa: B023
-                told["stock_pictures_per_second"] = batch / stock
-                told["times_stock"] = stock / ours
-                told["largest_difference"] = _apart(inputs.draw(self), inputs.draw_stock(self))
-            best = max(best, batch / ours)
-            told["share_of_ceiling"] = self.steps * batch * work / ours / ceiling
+            told = self._compare(Inputs(self, batch))
+            rate = told["pictures_per_second"]
+            told["share_of_ceiling"] = self.steps * work * rate / ceiling
+            best = max(best, rate)
             yield f"batch_{batch}", told
         yield "pictures_per_second", best
-        yield "peak_memory_gib", peak_memory(self.device) / 2**30
 
-    def _settings(self) -> Sampling:
-        told = self.pipe.config
-        sampler = "ddim" if self.comparable else told.sampler
-        return Sampling(sampler, self.steps, told.text_guidance, told.image_guidance)
+    def _compare(self, inputs: Inputs) -> dict[str, Any]:
+        """Draw some pictures together, and let diffusers' own pipeline do so too."""
+        machine.forget_peak(self.device)
+        drawn = inputs.draw()
+        memory = machine.peak_memory(self.device)
+        if not self.comparable:
+            taken = self._time(inputs.draw)
+            return {"pictures_per_second": inputs.count / taken, "peak_memory_gib": memory / 2**30}
+        stock = inputs.stock()
+        apart = _apart(drawn, inputs.draw_stock(stock))
+        works: list[Any] = [inputs.draw, partial(inputs.draw_stock, stock)]
+        ours, theirs = machine.seconds(works, self.device, self.repeats)
+        return {
+            "pictures_per_second": inputs.count / ours,
+            "stock_pictures_per_second": inputs.count / theirs,
+            "times_stock": theirs / ours,
+            "largest_difference": apart,
+            "peak_memory_gib": memory / 2**30,
+        }
+
+    def _time(self, work: Any) -> float:
+        return machine.seconds([work], self.device, self.repeats)[0]
 
     def _photos(self, count: int) -> list[Image.Image]:
         size = self.pipe.config.sample_size
@@ -144,68 +153,65 @@ class Bench:
         return [Image.fromarray(c).resize((size, size), Image.Resampling.BICUBIC) for c in coarse]
 
 
-@dataclass(frozen=True)
 class Inputs:
-    """What is worked out once for some pictures, before the first step."""
+    """Some pictures to draw, and what is worked out once for them."""
 
-    photos: list[Image.Image]
-    frames: Tensor
-    latents: Tensor
-    full: Tensor
-    empty: Tensor
+    def __init__(self, bench: Bench, count: int) -> None:
+        self.pipe, self.count = bench.pipe, count
+        told = self.pipe.config
+        sampler = SAMPLER if bench.comparable else told.sampler
+        self.settings = Sampling(sampler, bench.steps, told.text_guidance, told.image_guidance)
+        self.photos = bench._photos(count)
+        self.frames = to_tensor(self.photos).to(bench.device, self.pipe.unet.dtype)
+        self.seen = _enhancement(self.pipe, self.photos)
+        self.latents, self.full, self.empty = self.encode()
 
-    @classmethod
-    def of(cls, bench: Bench, count: int) -> Inputs:
-        """Those of `count` pictures."""
-        pipe, photos = bench.pipe, bench._photos(count)
-        frames = to_tensor(photos).to(bench.device, pipe.unet.dtype)
-        seen = _enhancement(pipe, photos)
-        full = pipe.encode_text([WORDS] * count, seen)
+    def encode(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents of the input frames, contexts of the text and of dropped text."""
+        pipe, seen = self.pipe, self.seen
+        full = pipe.encode_text([WORDS] * self.count, seen)
         empty = pipe.encode_text([""], seen and seen.rows([0]), kept=False)
-        return cls(photos, frames, pipe.encode_frames(frames), full, empty)
+        return pipe.encode_frames(self.frames), full, empty
 
-    def stream(self) -> Noise:
-        return Noise([torch.Generator().manual_seed(k) for k in range(len(self.photos))])
+    def noise(self) -> Noise:
+        return Noise([torch.Generator().manual_seed(k) for k in range(self.count)])
 
-    def noise(self) -> Tensor:
-        return self.stream()(self.latents.float())
+    def guided(self) -> GuidedUNet:
+        guidance = self.settings.text_guidance, self.settings.image_guidance
+        return GuidedUNet(self.pipe.unet, self.full, self.empty, self.latents, *guidance)
 
-    def guided(self, bench: Bench) -> GuidedUNet:
-        told = bench._settings()
-        return GuidedUNet(
-            bench.pipe.unet, self.full, self.empty, self.latents, told.text_guidance,
-            told.image_guidance,
-        )  # fmt: skip
-
-    def draw(self, bench: Bench) -> Tensor:
-        """From photos to frames (B, 3, H, W), contexts given: what the stock pipeline does too."""
-        pipe = bench.pipe
-        latents = pipe.sample_latents(
-            pipe.encode_frames(self.frames), self.full, self.empty, self.stream(), bench._settings()
+    def draw(self) -> Tensor:
+        """From frames and contexts to drawn frames (B, 3, H, W) in −1..1."""
+        latents = self.pipe.sample_latents(
+            self.pipe.encode_frames(self.frames), self.full, self.empty, self.noise(), self.settings
         )
-        return autoencoder.decode(pipe.vae, latents, self.frames)
+        return autoencoder.decode(self.pipe.vae, latents, self.frames)
 
-    def draw_stock(self, bench: Bench) -> Tensor:
-        """The same by diffusers' own pipeline, as anybody would call it."""
+    def stock(self) -> Any:
+        """diffusers' own pipeline for these weights."""
         from diffusers import StableDiffusionInstructPix2PixPipeline  # tells much when imported
 
-        pipe, told = bench.pipe, bench._settings()
-        scheduler: Any = choose_scheduler(pipe.scheduler, "ddim")
+        pipe = self.pipe
         stock: Any = StableDiffusionInstructPix2PixPipeline(
             vae=pipe.vae, text_encoder=pipe.text_encoder, tokenizer=pipe.tokenizer, unet=pipe.unet,
-            scheduler=DDIMScheduler.from_config(scheduler.config), safety_checker=None,
-            feature_extractor=None, image_encoder=None, requires_safety_checker=False,
+            scheduler=choose_scheduler(pipe.scheduler, SAMPLER, self.settings.steps),
+            safety_checker=None, feature_extractor=None, image_encoder=None,
+            requires_safety_checker=False,
         )  # fmt: skip
         stock.set_progress_bar_config(disable=True)
+        return stock
+
+    def draw_stock(self, stock: Any) -> Tensor:
+        """The same by that pipeline: drawn frames (B, 3, H, W) in 0..1."""
         with torch.compiler.set_stance("force_eager"):  # as it comes, even where ours is compiled
             return stock(
-                image=self.photos,
+                image=self.frames,
                 prompt_embeds=self.full,
                 negative_prompt_embeds=self.empty.expand_as(self.full),
-                num_inference_steps=told.steps,
-                guidance_scale=told.text_guidance,
-                image_guidance_scale=told.image_guidance,
-                latents=self.noise().to(self.latents.dtype),
+                num_inference_steps=self.settings.steps,
+                guidance_scale=self.settings.text_guidance,
+                image_guidance_scale=self.settings.image_guidance,
+                latents=self.noise()(self.latents),
                 output_type="pt",
             ).images
 
@@ -225,7 +231,7 @@ def _enhancement(pipe: ActionFramePipeline, photos: list[Image.Image]) -> Enhanc
     return Enhancement([WORDS] * count, seen, said, said.any(-1))
 
 
-def _apart(frames: Tensor, stock: Tensor) -> int:
-    """The largest difference of two pictures' values, 0..255; ours lie in −1..1, theirs in 0..1."""
-    ours = ((frames.float() + 1) * 127.5).round().clamp(0, 255)
-    return int((ours - (stock.float() * 255).round()).abs().max())
+def _apart(frames_BCHW: Tensor, stock_BCHW: Tensor) -> int:
+    """The largest difference of two pictures' values, 0..255."""
+    pictures = zip(to_pictures(frames_BCHW), to_pictures(2 * stock_BCHW - 1), strict=True)
+    return max(int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max()) for a, b in pictures)

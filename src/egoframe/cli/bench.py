@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from egoframe.cli.options import Dtype
 from egoframe.cli.output import note
 from egoframe.errors import UserError
 
@@ -28,8 +29,7 @@ def bench(
         str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
     ] = None,
     dtype: Annotated[
-        str | None,
-        typer.Option(help="float32 (on a CPU), bfloat16 or float16 (on a GPU)."),
+        Dtype | None, typer.Option(help="float32 on a CPU, float16 on a GPU, if not given.")
     ] = None,
     compile: Annotated[bool, typer.Option("--compile", help="Compile the U-Net.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -48,8 +48,6 @@ def bench(
     """
     import json as as_json
 
-    if dtype not in (None, "float32", "bfloat16", "float16"):
-        raise UserError(f"--dtype {dtype}: give float32, bfloat16 or float16")
     if size % 64:
         raise UserError(f"--size {size}: give a multiple of 64")
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from egoframe.cli.output import finish
+from egoframe.cli.output import finish, progress
 from egoframe.errors import UserError
+from egoframe.released import CLIP
 
 app = typer.Typer(no_args_is_help=True, help="Make models of released weights.")
 
-CLIP = "openai/clip-vit-large-patch14"
 Out = Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")]
 Clip = Annotated[str, typer.Option(help="Folder or hub id of CLIP ViT-L/14.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -59,7 +61,10 @@ def lego(
     """
     from egoframe.convert.lego import convert_lego
 
-    convert_lego(checkpoint, out, _local(clip), enhancer, weights.value, not no_articles)
+    with _progress() as tell:
+        convert_lego(
+            checkpoint, out, _local(clip), enhancer, weights.value, not no_articles, tell=tell
+        )
     finish({"model": str(out)}, json)
 
 
@@ -81,7 +86,9 @@ def llava(
 
     from egoframe.convert.llava import convert_llava
 
-    convert_llava(source, out, _local(clip), None if dtype is None else getattr(torch, dtype.value))
+    written_as = None if dtype is None else getattr(torch, dtype.value)
+    with _progress() as tell:
+        convert_llava(source, out, _local(clip), written_as, tell)
     finish({"model": str(out)}, json)
 
 
@@ -104,7 +111,8 @@ def sd(
     """
     from egoframe.convert.stable_diffusion import convert_stable_diffusion
 
-    convert_stable_diffusion(source, out, enhancer, _local(clip))
+    with _progress() as tell:
+        convert_stable_diffusion(source, out, enhancer, _local(clip), tell=tell)
     finish({"model": str(out)}, json)
 
 
@@ -116,3 +124,23 @@ def _local(clip: str) -> str | Path:
     if clip.count("/") == 1 and not clip.startswith((".", "/")):
         return clip
     raise UserError(f"--clip {clip}: no such folder")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Shows on a terminal what is being done, from the first time that it is told."""
+    from rich.markup import escape
+
+    bar = progress()
+    task = bar.add_task("", total=None)
+
+    def tell(told: str) -> None:
+        bar.update(task, description=escape(told))
+        if bar.console.is_interactive:
+            bar.start()
+
+    try:
+        yield tell
+    finally:
+        if bar.live.is_started:
+            bar.stop()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from egoframe.cli.options import Bits, Dtype
 from egoframe.cli.output import finish, progress
 from egoframe.errors import UserError
 
 if TYPE_CHECKING:
     from egoframe.enhancer.bulk import Engine
 
-DTYPES = ("float32", "bfloat16", "float16")
 BATCH = {"transformers": 16, "vllm": 256}  # pairs; vllm fills its GPU from a long list
 
 
@@ -31,14 +31,13 @@ def enhance(
     ] = None,
     split: Annotated[Literal["train", "validation", "all"], typer.Option(help="Which.")] = "all",
     bits: Annotated[
-        int | None, typer.Option(help="4 or 8: quantise the language model's weights.")
+        Bits | None, typer.Option(help="Quantise the language model's weights.")
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
     ] = None,
     dtype: Annotated[
-        str | None,
-        typer.Option(help="float32 (the default on a CPU), bfloat16 or float16; else as saved."),
+        Dtype | None, typer.Option(help="Of the weights: float32 on a CPU, else as saved.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -56,10 +55,6 @@ def enhance(
     from egoframe.enhancer.bulk import enhance_shard, shards_without
     from egoframe.pairs import SPLITS
 
-    if bits not in (None, 4, 8):
-        raise UserError(f"--bits {bits}: give 4 or 8")
-    if dtype not in (None, *DTYPES):
-        raise UserError(f"--dtype {dtype}: give {', '.join(DTYPES)}")
     if engine == "vllm" and bits is not None:
         raise UserError("--bits is for --engine transformers; for vLLM give a quantised model")
     writer = model.rstrip("/")
@@ -75,22 +70,24 @@ def enhance(
 
 
 def _open(
-    model: str, engine: str, bits: int | None, device: str | None, dtype: str | None
+    model: str, engine: str, bits: Bits | None, device: str | None, dtype: Dtype | None
 ) -> Engine:
     import torch
     from transformers.utils import logging
 
     from egoframe.enhancer.bulk import VllmEngine
     from egoframe.enhancer.model import Enhancer
+    from egoframe.enhancer.opening import check_bits
     from egoframe.models import DEFAULT, resolve, usable_device
     from egoframe.released import RELEASES
 
     logging.disable_progress_bar()
-    folder = resolve(model) if model in (DEFAULT, *RELEASES) else model
+    ours = model in (DEFAULT, *RELEASES)
     if engine == "vllm":
-        return VllmEngine(folder, dtype or "auto")
+        return VllmEngine(resolve(model) if ours else model, dtype or "auto")
     where = usable_device(device)
+    check_bits(bits)
     if dtype is None and where.type == "cpu" and bits is None:
         dtype = "float32"
     chosen = getattr(torch, dtype) if dtype else None
-    return Enhancer.from_pretrained(folder, chosen, bits, where)  # type: ignore[arg-type]
+    return Enhancer.from_pretrained(resolve(model) if ours else model, chosen, bits, where)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json as as_json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from egoframe.cli.options import Bits, Dtype
 from egoframe.cli.output import finish, note, progress, warnings_as_notes
 from egoframe.errors import UserError
 
@@ -52,17 +53,17 @@ def generate(
         str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
     ] = None,
     dtype: Annotated[
-        str | None,
-        typer.Option(help="float32 (on a CPU), bfloat16 or float16 (on a GPU)."),
+        Dtype | None,
+        typer.Option(help="Of the weights: float32 on a CPU, float16 on a GPU."),
     ] = None,
     bits: Annotated[
-        int | None, typer.Option(help="4 or 8: quantise the enhancer's language model.")
+        Bits | None, typer.Option(help="Quantise the enhancer's language model.")
     ] = None,
     offload: Annotated[
         bool, typer.Option("--offload", help="For small GPUs: keep there only what works.")
     ] = False,
     compile: Annotated[
-        bool, typer.Option("--compile", help="Compile the U-Net: worth it for many pictures.")
+        bool, typer.Option("--compile", help="Compile the U-Net, for minutes: for many images.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -83,24 +84,24 @@ def generate(
 
     check_action(action)
     words = " ".join(action.split())
-    if dtype not in (None, "float32", "bfloat16", "float16"):
-        raise UserError(f"--dtype {dtype}: give float32, bfloat16 or float16")
-    if bits not in (None, 4, 8):
-        raise UserError(f"--bits {bits}: give 4 or 8")
 
     from egoframe.images import open_photo, save_png, side_by_side, write_bytes
-    from egoframe.models import fingerprint, resolve
 
     photo = open_photo(image)
     _check_writable(out)
-    place = resolve(model)
 
     import torch
 
-    from egoframe.models import load
+    from egoframe.generator.protocols import choose_protocol
+    from egoframe.generator.sampling import Sampling, choose_scheduler, paper_scheduler
+    from egoframe.models import fingerprint, load
 
-    weights: Any = {"dtype": dtype and getattr(torch, dtype), "bits": bits}
-    pipeline = load(place, device, **weights, offload=offload, compile=compile)
+    # What can be told of the options before a model is fetched; the pipeline checks them again.
+    choose_protocol(protocol)
+    choose_scheduler(paper_scheduler(), sampler or "scheduler", steps=1)
+    Sampling("", steps or 1, text_guidance or 0.0, image_guidance or 0.0, guidance_interval)
+    weights = getattr(torch, dtype) if dtype else None
+    pipeline = load(model, device, weights, bits, offload=offload, compile=compile)
     defaults = pipeline.config
     sampler = defaults.sampler if sampler is None else sampler
     steps = defaults.steps if steps is None else steps
@@ -128,7 +129,7 @@ def generate(
         "description": result.descriptions[0],
         "description_given": description is not None,
         "model": model,
-        "model_sha256": fingerprint(place),
+        "model_sha256": fingerprint(Path(pipeline.name_or_path)),
         "seed": seed,
         "num_images": num_images,
         "sampler": sampler,
@@ -141,6 +142,7 @@ def generate(
         "device": str(pipeline._execution_device),
         "dtype": str(pipeline.unet.dtype).removeprefix("torch."),
         "bits": bits,
+        "compile": compile,
         "input": str(image.name),
         "input_sha256": _sha256(image),
         "versions": _versions(),

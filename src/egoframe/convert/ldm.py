@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +17,10 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from egoframe.convert.checkpoint import check_keys
-from egoframe.errors import UserError
+from egoframe.enhancer.opening import one_line
+from egoframe.errors import UserError, first_line
+from egoframe.released import CLIP
 
-CLIP = "openai/clip-vit-large-patch14"  # whose text model and tokenizer it has
 UNET, EMA, VAE = "model.diffusion_model.", "model_ema.", "first_stage_model."
 TEXT = "cond_stage_model.transformer."
 # What is worked out anew from the noise schedule, or counts the moving average's steps.
@@ -50,26 +53,23 @@ def read_unet(
                 f"{missing[0]}; convert the weights themselves with --weights raw"
             )
         chosen = {key: state[name] for name, key in flat.items()}
-    try:
-        first = chosen["input_blocks.0.0.weight"]
-        channels = [len(chosen[f"input_blocks.{k}.0.out_layers.3.weight"]) for k in (1, 4, 7, 10)]
-        context = chosen["input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"].shape[1]
-        outputs = len(chosen["out.2.weight"])
-    except (KeyError, IndexError) as error:
-        raise UserError(f"{path}: not a U-Net of Stable Diffusion 1 ({error} is missing)") from None
-    with torch.device("meta"):
+    name = "U-Net of Stable Diffusion 1"
+    keys = "input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+    with fitting(name, path), torch.device("meta"):
         unet = UNet2DConditionModel(
-            in_channels=first.shape[1],
-            out_channels=outputs,
-            block_out_channels=channels,
+            in_channels=chosen["input_blocks.0.0.weight"].shape[1],
+            out_channels=len(chosen["out.2.weight"]),
+            block_out_channels=[
+                len(chosen[f"input_blocks.{k}.0.out_layers.3.weight"]) for k in (1, 4, 7, 10)
+            ],
             down_block_types=ATTENDED,
             up_block_types=tuple(kind.replace("Down", "Up") for kind in reversed(ATTENDED)),
-            cross_attention_dim=context,
+            cross_attention_dim=chosen[keys].shape[1],
             attention_head_dim=8,
             sample_size=32,
         )
-    name = "Stable Diffusion 1's U-Net"
-    fill(unet, _renamed(convert_ldm_unet_checkpoint, UNET, chosen, unet, path), name, path)
+        renamed = _renamed(convert_ldm_unet_checkpoint, UNET, chosen, unet)
+    fill(unet, renamed, f"the {name}", path)
     return unet, [key for key in averages if key not in flat]
 
 
@@ -79,27 +79,22 @@ def read_vae(state: dict[str, Tensor], path: Path) -> AutoencoderKL:
     Raises:
         UserError: there is none, or one of another kind.
     """
-    part = _part(state, VAE)
-    try:
-        channels = [len(part[f"encoder.down.{k}.block.0.conv1.weight"]) for k in range(4)]
-        latents = len(part["post_quant_conv.weight"])
-    except KeyError as error:
-        raise UserError(
-            f"{path}: no autoencoder of Stable Diffusion ({error} is missing)"
-        ) from None
-    with torch.device("meta"):
+    part = {k: v for k, v in _part(state, VAE).items() if not k.startswith("loss.")}
+    name = "autoencoder of Stable Diffusion"
+    with fitting(name, path), torch.device("meta"):
         vae = AutoencoderKL(
-            block_out_channels=channels,
+            block_out_channels=[
+                len(part[f"encoder.down.{k}.block.0.conv1.weight"]) for k in range(4)
+            ],
             down_block_types=("DownEncoderBlock2D",) * 4,
             up_block_types=("UpDecoderBlock2D",) * 4,
             layers_per_block=2,
-            latent_channels=latents,
+            latent_channels=len(part["post_quant_conv.weight"]),
             sample_size=256,
             scaling_factor=0.18215,
         )
-    kept = {key: value for key, value in part.items() if not key.startswith("loss.")}
-    name = "Stable Diffusion's autoencoder"
-    fill(vae, _renamed(convert_ldm_vae_checkpoint, VAE, kept, vae, path), name, path)
+        renamed = _renamed(convert_ldm_vae_checkpoint, VAE, part, vae)
+    fill(vae, renamed, f"the {name}", path)
     return vae
 
 
@@ -113,35 +108,64 @@ def read_text(state: dict[str, Tensor], clip: str | Path, path: Path) -> tuple[A
     """
     part = {key.removeprefix("text_model."): value for key, value in _part(state, TEXT).items()}
     part = {key: value for key, value in part.items() if not key.endswith("position_ids")}
-    try:
-        config = CLIPTextConfig.from_pretrained(clip)
-        tokenizer = CLIPTokenizer.from_pretrained(clip)
-    except (OSError, ValueError) as error:
+    tokenizer = open_tokenizer(clip)
+    with one_line(clip, "no CLIP model: config.json is amiss"), torch.device("meta"):
+        text = CLIPTextModel(CLIPTextConfig.from_pretrained(clip))
+    if not 2 < len(tokenizer) <= text.config.vocab_size:
         raise UserError(
-            f"{clip}: CLIP's tokenizer cannot be had ({' '.join(str(error).split())[:120]}); give "
-            f"a folder with config.json, vocab.json and merges.txt of {CLIP} as --clip"
-        ) from None
-    with torch.device("meta"):
-        text = CLIPTextModel(config)
+            f"{clip}: its tokenizer knows {len(tokenizer)} tokens, its text model "
+            f"{text.config.vocab_size}; fetch both from {CLIP}"
+        )
     fill(text, part, f"the text model of {clip}", path)
     return text, tokenizer
+
+
+def open_tokenizer(clip: str | Path) -> Any:
+    """CLIP's tokenizer; without its files, transformers would make one that knows no word.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    folder = Path(clip)
+    whole = (folder / "tokenizer.json").exists() or all(
+        (folder / name).exists() for name in ("vocab.json", "merges.txt")
+    )
+    try:
+        if folder.is_dir() and not whole:
+            raise OSError("its files are missing")
+        return CLIPTokenizer.from_pretrained(clip)
+    except Exception as error:  # tokenizers' is a bare one
+        raise UserError(
+            f"{clip}: CLIP's tokenizer cannot be had ({first_line(error)}); give a folder with "
+            f"config.json and tokenizer.json, or vocab.json and merges.txt, of {CLIP}"
+        ) from None
 
 
 def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
-def _renamed(
-    convert: Any, prefix: str, state: dict[str, Tensor], model: Any, path: Path
-) -> dict[str, Tensor]:
+def _renamed(convert: Any, prefix: str, state: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
     """A part's tensors by diffusers' names; those that it has none for keep theirs."""
-    try:
-        renamed = convert({prefix + key: value for key, value in state.items()}, model.config)
-    except (KeyError, IndexError) as error:
-        raise UserError(f"{path}: a part of {prefix}* is missing ({error})") from None
+    renamed = convert({prefix + key: value for key, value in state.items()}, model.config)
     taken = {value.data_ptr() for value in renamed.values()}
     left = {key: value for key, value in state.items() if value.data_ptr() not in taken}
     return {**renamed, **left}
+
+
+@contextmanager
+def fitting(name: str, path: Path, hint: str = "") -> Iterator[None]:
+    """While a part is laid out by the tensors of a checkpoint: tell if it cannot be.
+
+    Raises:
+        UserError: tensors are missing, or no such part has their shapes.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise UserError(f"{path}: no {name} ({error} is missing){hint}") from None
+    except (ArithmeticError, AssertionError, IndexError, RuntimeError, TypeError, ValueError):
+        raise UserError(f"{path}: no {name}: its tensors have other shapes{hint}") from None
 
 
 def fill(model: Any, state: dict[str, Tensor], name: str, path: Path) -> None:

@@ -17,12 +17,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from egoframe.convert.checkpoint import check_keys, new_folder, open_checkpoint
-from egoframe.convert.shards import INDICES, SINGLE, Release, Writer
-from egoframe.errors import UserError
+from egoframe.convert.checkpoint import (
+    Tell,
+    check_keys,
+    new_folder,
+    open_checkpoint,
+    saving,
+    silent,
+    some,
+)
+from egoframe.convert.shards import INDICES, SINGLE, Source, Writer
+from egoframe.enhancer.opening import one_line
+from egoframe.errors import UserError, first_line
+from egoframe.released import CLIP
 
-CLIP = "openai/clip-vit-large-patch14"
 CLIP_FILES = ("config.json", "preprocessor_config.json", "model.safetensors")
+CLIP_TOKENIZER = "tokenizer.json"  # which convert lego reads in the same folder
 TOWER, PROJECTOR = "model.vision_tower.vision_tower.vision_model.", "model.mm_projector."
 GROWN = ("model.embed_tokens.weight", "lm_head.weight")  # a row for each token
 DERIVED = ("rotary_emb.inv_freq", "position_ids")  # buffers that are worked out anew
@@ -31,6 +41,7 @@ TOKENIZER = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json",
 LLAMA = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
          "num_key_value_heads", "hidden_act", "max_position_embeddings", "rms_norm_eps",
          "rope_theta", "rope_scaling", "bos_token_id", "eos_token_id")  # fmt: skip
+UNFIT = "no LLaVA has what its config.json says"
 MAX_ANSWER = 1024  # tokens that LEGO lets it write
 
 SYSTEM = (
@@ -53,60 +64,79 @@ TEMPLATE = (
 
 
 def convert_llava(
-    source: Path, out: Path, clip: str | Path = CLIP, dtype: torch.dtype | None = None
+    source: Path,
+    out: Path,
+    clip: str | Path = CLIP,
+    dtype: torch.dtype | None = None,
+    tell: Tell = silent,
 ) -> None:
     """Convert a released LLaVA with Llama 2; `out` is whole or absent.
 
-    One file of the source is open at a time, and of a .zip, one is unpacked.
+    One file of the source is open at a time, and of a .zip, one is unpacked. A tower in it is left
+    out unless it was trained: LEGO's code does not read it, but CLIP's, in its own precision.
 
     Arguments:
         source: the folder, or a .zip of it.
         clip: folder or hub id of the CLIP model that it sees with.
-        dtype: of the weights; that of the source where not given.
+        dtype: of the weights but CLIP's; that of the source where not given.
+        tell: is told of each part.
     Raises:
         UserError: another kind of model, a file that is missing, damaged or hostile, or no space.
     """
     with new_folder(out) as folder:
-        release = Release(source, folder / "source")
-        told = _settings(release)
-        shards, keys = _shards(release)
-        tokenizer = _tokenizer(release)
-        own_tower = any(key.startswith(TOWER) for key in keys)
+        with saving(out):
+            release = Source(source, folder / "source")
+            told = _settings(release)
+            shards, keys = _shards(release)
+            tokenizer = _tokenizer(release)
+        trained = told.get("unfreeze_mm_vision_tower") is True
+        own_tower = trained and any(key.startswith(TOWER) for key in keys)
         clip_folder = _clip_folder(clip, told, source, with_weights=not own_tower)
-        config = _config(told, tokenizer, clip_folder)
-        wanted = _wanted(config, told["vocab_size"], own_tower)
+        config = _config(told, tokenizer, clip_folder, source)
+        wanted = _wanted(config, told["vocab_size"], own_tower, source)
+        left_out = DERIVED if own_tower else (*DERIVED, TOWER)
 
         writer = Writer(folder)
         found: dict[str, Tensor] = {}
-        for shard in shards:
+        for number, shard in enumerate(shards):
+            tell(f"converting {shard} ({number + 1} of {len(shards)})")
             tensors = open_checkpoint(release.path(shard))
-            dtype = dtype or next(iter(tensors.values())).dtype
-            kept = {key: value for key, value in tensors.items() if not key.endswith(DERIVED)}
-            found |= {key: torch.empty(value.shape, device="meta") for key, value in kept.items()}
-            writer.add(
-                {
-                    _renamed(key): _grown(key, value, config.text_config.vocab_size).to(dtype)
-                    for key, value in kept.items()
-                    if value.shape == wanted.get(key)
-                }
-            )
-            del tensors, kept
+            kept = {key: value for key, value in tensors.items() if not _named(key, left_out)}
+            floating = (value.dtype for value in kept.values() if value.is_floating_point())
+            dtype = dtype or next(floating, None)
+            found |= {key: torch.empty_like(value, device="meta") for key, value in kept.items()}
+            written = {
+                _renamed(key): _grown(key, value, config.text_config.vocab_size).to(dtype)
+                for key, value in kept.items()
+                if value.shape == wanted.get(key) and value.is_floating_point()
+            }
+            with saving(out):
+                writer.add(written)
+            del tensors, kept, written
             release.drop(shard)
         check_keys(found, wanted, "LLaVA with Llama 2", source)
         if not own_tower:
+            tell("converting CLIP")
             tower = _tower(clip_folder, config.vision_config)
-            writer.add({_renamed(key): value.to(dtype) for key, value in tower.items()})
+            with saving(out):
+                writer.add({_renamed(key): value for key, value in tower.items()})
         width = config.text_config.hidden_size
         second = {"weight": torch.eye(width, dtype=dtype), "bias": torch.zeros(width, dtype=dtype)}
-        writer.add({f"multi_modal_projector.linear_2.{key}": x for key, x in second.items()})
-        writer.finish()
         config.dtype = dtype
-        config.save_pretrained(folder)
-        _save_processor(folder, config, told, tokenizer, clip_folder)
+        with saving(out):
+            writer.add({f"multi_modal_projector.linear_2.{key}": x for key, x in second.items()})
+            writer.finish()
+            config.save_pretrained(folder)
+            _save_processor(folder, config, told, tokenizer, clip_folder)
         shutil.rmtree(folder / "source", ignore_errors=True)
 
 
-def _settings(release: Release) -> dict[str, Any]:
+def _named(key: str, parts: tuple[str, ...]) -> bool:
+    """Whether a key starts or ends with one of these."""
+    return key.startswith(parts) or key.endswith(parts)
+
+
+def _settings(release: Source) -> dict[str, Any]:
     """The release's config.json, if it is one of LLaVA with Llama 2 and a linear projector."""
     told, source = release.json("config.json"), release.source
     if "text_config" in told:
@@ -114,11 +144,14 @@ def _settings(release: Release) -> dict[str, Any]:
             f"{source}: a model in transformers' own layout; it needs no converting, give it as "
             "it is"
         )
-    lacking = [key for key in ("mm_hidden_size", "vocab_size", *LLAMA[:4]) if key not in told]
+    counts = ("mm_hidden_size", "vocab_size", *LLAMA[:4])
+    lacking = [key for key in counts if not isinstance(told.get(key), int)]
     if told.get("model_type") not in ("llava", "llava_llama") or lacking:
         kind = told.get("model_type")
-        lacks = f", lacks {', '.join(lacking)}" if lacking else ""
+        lacks = f", it lacks a number as {', '.join(lacking)}" if lacking else ""
         raise UserError(f"{source}: no LLaVA with Llama 2 (model_type is {kind!r}{lacks})")
+    if not isinstance(told.get("mm_vision_tower") or CLIP, str):
+        raise UserError(f"{source}: mm_vision_tower in its config.json is no name of a model")
     projector = told.get("mm_projector_type") or "linear"
     if projector != "linear":
         raise UserError(
@@ -128,7 +161,7 @@ def _settings(release: Release) -> dict[str, Any]:
     return told
 
 
-def _shards(release: Release) -> tuple[list[str], set[str]]:
+def _shards(release: Source) -> tuple[list[str], set[str]]:
     """The files with weights, and the keys in them."""
     source, names = release.source, release.names
     index = next((name for name in INDICES if name in names), None)
@@ -137,29 +170,28 @@ def _shards(release: Release) -> tuple[list[str], set[str]]:
         if single is None:
             raise UserError(f"{source}: no weights in it: {' or '.join((*INDICES, *SINGLE))}")
         return [single], set(open_checkpoint(release.path(single)))
-    places = release.json(index).get("weight_map") or {}
+    places = release.json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(x, str) for x in places.values()):
+        raise UserError(f"{source}: {index} names no file for each weight")
     shards = sorted(set(places.values()))
     missing = [shard for shard in shards if shard not in names]
     if missing or not shards:
-        raise UserError(f"{source}: shards that {index} names are missing: {', '.join(missing)}")
+        raise UserError(f"{source}: shards that {index} names are missing: {some(missing)}")
     return shards, set(places)
 
 
-def _tokenizer(release: Release) -> Any:
+def _tokenizer(release: Source) -> Any:
     """Llama's tokenizer, with marks for a picture and for padding."""
     from transformers import LlamaTokenizer
 
     source, folder = release.source, release.spare / "tokenizer"
-    folder.mkdir()
     if not release.names & set(TOKENIZER[:2]):
         raise UserError(f"{source}: no tokenizer in it: {' or '.join(TOKENIZER[:2])} is missing")
+    folder.mkdir()
     for name in release.names & set(TOKENIZER):
         shutil.copyfile(release.path(name), folder / name)
-    try:
+    with one_line(source, "its tokenizer cannot be read"):
         tokenizer = LlamaTokenizer.from_pretrained(folder)
-    except Exception as error:  # of many kinds, some of them Rust's
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{source}: its tokenizer cannot be read ({line})") from None
     marks = {"extra_special_tokens": ["<image>"]}
     tokenizer.add_special_tokens(marks, replace_extra_special_tokens=False)
     if tokenizer.pad_token is None:
@@ -183,21 +215,20 @@ def _clip_folder(
     try:
         return Path(snapshot_download(str(clip), allow_patterns=list(wanted)))
     except (OSError, ValueError, HTTPError) as error:
-        line = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{clip}: cannot be had from the hub ({line}); fetch {', '.join(wanted)} of "
-            f"{named} by other means, and give their folder as the CLIP model"
+            f"{clip}: cannot be had from the hub ({first_line(error)}); fetch "
+            f"{', '.join(CLIP_FILES)} and {CLIP_TOKENIZER} of {named} by other means, and give "
+            "their folder as the CLIP model"
         ) from None
 
 
-def _config(told: Mapping[str, Any], tokenizer: Any, clip_folder: Path) -> Any:
+def _config(told: Mapping[str, Any], tokenizer: Any, clip_folder: Path, source: Path) -> Any:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
 
-    try:
+    with one_line(clip_folder, "no CLIP model: config.json is amiss"):
         kind = json.loads((clip_folder / "config.json").read_text(encoding="utf-8"))["model_type"]
         vision: Any = CLIPVisionConfig.from_pretrained(clip_folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{clip_folder}: no CLIP model: config.json is amiss ({error})") from None
+        patches = (vision.image_size // vision.patch_size) ** 2
     if kind not in ("clip", "clip_vision_model"):
         raise UserError(f"{clip_folder}: no CLIP model, but a {kind}")
     if vision.hidden_size != told["mm_hidden_size"]:
@@ -205,31 +236,32 @@ def _config(told: Mapping[str, Any], tokenizer: Any, clip_folder: Path) -> Any:
             f"{clip_folder}: this CLIP's width is {vision.hidden_size}, LLaVA's projector takes "
             f"{told['mm_hidden_size']}; give the one that it was trained with"
         )
-    text = LlamaConfig(
-        **{key: told[key] for key in LLAMA if told.get(key) is not None},
-        vocab_size=max(told["vocab_size"], len(tokenizer)),
-        pad_token_id=tokenizer.pad_token_id,
-        tie_word_embeddings=False,
-    )
     whole = told.get("mm_vision_select_feature", "patch") == "cls_patch"
-    return LlavaConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        image_seq_length=(vision.image_size // vision.patch_size) ** 2 + whole,
-        projector_hidden_act="linear",
-        vision_feature_layer=told.get("mm_vision_select_layer", -2),
-        vision_feature_select_strategy="full" if whole else "default",
-        tie_word_embeddings=False,
-        architectures=["LlavaForConditionalGeneration"],
-    )
+    with one_line(source, UNFIT):
+        text = LlamaConfig(
+            **{key: told[key] for key in LLAMA if told.get(key) is not None},
+            vocab_size=max(told["vocab_size"], len(tokenizer)),
+            pad_token_id=tokenizer.pad_token_id,
+            tie_word_embeddings=False,
+        )
+        return LlavaConfig(
+            vision_config=vision,
+            text_config=text,
+            image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+            image_seq_length=patches + whole,
+            projector_hidden_act="linear",
+            vision_feature_layer=told.get("mm_vision_select_layer", -2),
+            vision_feature_select_strategy="full" if whole else "default",
+            tie_word_embeddings=False,
+            architectures=["LlavaForConditionalGeneration"],
+        )
 
 
-def _wanted(config: Any, rows: int, own_tower: bool) -> dict[str, torch.Size]:
+def _wanted(config: Any, rows: int, own_tower: bool, source: Path) -> dict[str, torch.Size]:
     """The shapes that the release's weights must have, by its own names."""
     from transformers import LlamaForCausalLM
 
-    with torch.device("meta"):
+    with one_line(source, UNFIT), torch.device("meta"):
         language = LlamaForCausalLM(config.text_config).state_dict()
     wanted = {key: value.shape for key, value in language.items()}
     width = config.text_config.hidden_size
@@ -284,8 +316,10 @@ def _save_processor(
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
     pictures = CLIPImageProcessorPil()
-    if (clip_folder / "preprocessor_config.json").exists():
-        pictures = CLIPImageProcessorPil.from_pretrained(clip_folder)
+    settings = clip_folder / "preprocessor_config.json"
+    if settings.exists():
+        with one_line(settings, "cannot be read"):
+            pictures = CLIPImageProcessorPil.from_pretrained(clip_folder)
     image = "<im_start><image><im_end>" if told.get("mm_use_im_start_end") else "<image>"
     LlavaProcessor(
         image_processor=pictures,

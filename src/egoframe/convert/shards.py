@@ -13,7 +13,7 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from egoframe.errors import UserError
+from egoframe.errors import UserError, first_line
 
 INDEX = "model.safetensors.index.json"
 INDICES = (INDEX, "pytorch_model.bin.index.json")
@@ -21,20 +21,23 @@ SINGLE = ("model.safetensors", "pytorch_model.bin")
 MAX_SHARD = 5_000_000_000  # bytes
 
 
-class Release:
+class Source:
     """The files of a release: in a folder, or in a .zip, whence each is taken when it is needed."""
 
     def __init__(self, source: Path, spare: Path) -> None:
         self.source, self.spare = source, spare
         self.members: dict[str, zipfile.ZipInfo] = {}
         spare.mkdir()
-        if source.is_dir():
-            self.names = {path.name for path in source.iterdir()}
-        elif zipfile.is_zipfile(source):
-            self.members = self._members()
-            self.names = set(self.members)
-        else:
-            raise UserError(f"{source}: neither a folder nor a .zip of one")
+        try:
+            if source.is_dir():
+                self.names = {path.name for path in source.iterdir()}
+            else:
+                self.members = self._members()
+                self.names = set(self.members)
+        except zipfile.BadZipFile:
+            raise UserError(f"{source}: neither a folder nor a whole .zip of one") from None
+        except OSError as error:
+            raise UserError(f"{source}: cannot be read ({error.strerror or error})") from None
         if "config.json" not in self.names:
             raise UserError(f"{source}: no config.json in it, so it is no model's folder")
 
@@ -53,7 +56,11 @@ class Release:
             ):
                 shutil.copyfileobj(packed, unpacked, 1 << 20)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            raise UserError(f"{self.source}: damaged: {name} cannot be read ({error})") from None
+            told = first_line(error)
+            raise UserError(f"{self.source}: damaged: {name} cannot be read ({told})") from None
+        except OSError as error:
+            told = error.strerror or str(error)
+            raise UserError(f"{self.source}: {name} cannot be unpacked ({told})") from None
         return place
 
     def drop(self, name: str) -> None:
@@ -64,8 +71,8 @@ class Release:
         path = self.path(name)
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{self.source}: {name} is no JSON ({error})") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.source}: {name} is no JSON ({first_line(error)})") from None
         if not isinstance(value, dict):
             raise UserError(f"{self.source}: {name} is no JSON object")
         return value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from PIL import Image
 from egoframe.enhancer.model import MAX_TOKENS
 from egoframe.enhancer.opening import parts
 from egoframe.enhancer.prompts import check_marks, question
-from egoframe.errors import UserError
+from egoframe.errors import UserError, first_line
 from egoframe.pairs import read_rows, write_shard
 
 
@@ -59,7 +60,7 @@ class VllmEngine:
         try:
             self.model = LLM(model=str(model), dtype=dtype, limit_mm_per_prompt={"image": 1})
         except (ValueError, RuntimeError, OSError) as error:
-            raise UserError(f"{folder}: vLLM cannot open it ({_line(error)})") from None
+            raise UserError(f"{folder}: vLLM cannot open it ({first_line(error)})") from None
 
     def describe(self, images: Sequence[Image.Image], actions: Sequence[str]) -> list[str]:
         """One description for each picture and its action.
@@ -84,7 +85,7 @@ class VllmEngine:
         try:
             answers = self.model.chat(conversations, self.sampling, use_tqdm=False)
         except ValueError as error:
-            raise UserError(f"{self.folder}: vLLM cannot ask it ({_line(error)})") from None
+            raise UserError(f"{self.folder}: vLLM cannot ask it ({first_line(error)})") from None
         return [answer.outputs[0].text.strip() for answer in answers]
 
 
@@ -92,7 +93,7 @@ def shards_without(folder: Path, splits: Sequence[str], writer: str) -> dict[Pat
     """The shards in which not every description is by `writer`, and how many pairs each has.
 
     Raises:
-        UserError: there is no dataset, or it lacks these splits.
+        UserError: there is no dataset, it lacks these splits, or a shard is damaged.
     """
     import pyarrow.parquet as pq
 
@@ -103,7 +104,8 @@ def shards_without(folder: Path, splits: Sequence[str], writer: str) -> dict[Pat
         )
     todo = {}
     for shard in shards:
-        sources = pq.read_table(shard, columns=["description_source"])["description_source"]
+        with _readable(shard):
+            sources = pq.read_table(shard, columns=["description_source"])["description_source"]
         if any(source != writer for source in sources.to_pylist()):
             todo[shard] = len(sources)
     return todo
@@ -119,16 +121,36 @@ def enhance_shard(
         batch_size: pairs that the engine is given together.
         done: called with the number of pairs after each batch.
     Raises:
-        UserError: a picture or an action that the model cannot take, with the pair's name.
+        UserError: a picture or an action that the model cannot take, with the pair's name; or the
+            shard is damaged, or cannot be written.
     """
-    rows = list(read_rows(path))
+    with _readable(path):
+        rows = list(read_rows(path))
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         said = engine.describe([_picture(row) for row in batch], [row["action"] for row in batch])
         for row, description in zip(batch, said, strict=True):
             row |= {"description": description, "description_source": writer}
         done(len(batch))
-    write_shard(path, rows)
+    try:
+        write_shard(path, rows)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({first_line(error)}), and is as it was; make room, and "
+            "the same command goes on"
+        ) from None
+
+
+@contextmanager
+def _readable(shard: Path) -> Iterator[None]:
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ArrowException) as error:
+        raise UserError(
+            f"{shard}: damaged, or no shard of action pairs ({first_line(error)}); build it again"
+        ) from None
 
 
 def _picture(row: dict[str, Any]) -> Image.Image:
@@ -136,7 +158,3 @@ def _picture(row: dict[str, Any]) -> Image.Image:
         return Image.open(io.BytesIO(row["input_frame"]["bytes"])).convert("RGB")
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"pair {row['pair_id']}: its input frame is damaged ({error})") from None
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

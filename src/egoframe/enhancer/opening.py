@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
+from huggingface_hub.errors import HTTPError
 
-from egoframe.errors import UserError
+from egoframe.errors import UserError, first_line
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
                    "tekken.json")  # fmt: skip
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 # All beside the language model's layers: it is small, and the image embeddings stay exact.
 NOT_QUANTISED = ["lm_head", r".*\b(vision_\w+|visual|multi_modal_projector|connector)"]
+REFUSED = "not a vision-language model with its processor"
+NO_CODE = {"trust_remote_code": False}  # what a folder brings is never run, nor asked about
 
 
 def parts(folder: str | Path) -> tuple[str | Path, str | Path]:
@@ -44,19 +48,18 @@ def open_model(
     """
     from transformers import AutoConfig, AutoModelForImageTextToText
 
+    check_bits(bits)
     _check_files(folder, "model", ("config.json",))
-    extra: dict[str, Any] = {}
-    try:
+    extra: dict[str, Any] = dict(NO_CODE)
+    with one_line(folder, REFUSED):
         if bits is not None:
-            computed_in = dtype or AutoConfig.from_pretrained(folder).dtype or torch.float32
-            quantisation = _quantisation(bits, computed_in)
-            extra = {"quantization_config": quantisation, "device_map": {"": device}}
+            computed_in = dtype or AutoConfig.from_pretrained(folder, **NO_CODE).dtype
+            extra["quantization_config"] = _quantisation(bits, computed_in or torch.float32)
+            extra["device_map"] = {"": device}
         model: Any = AutoModelForImageTextToText.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, **extra
         )
-    except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        raise _refused(folder, error) from None
-    return model if bits is not None else model.to(device)
+        return model if bits is not None else model.to(device)
 
 
 def open_processor(folder: str | Path) -> Any:
@@ -69,14 +72,11 @@ def open_processor(folder: str | Path) -> Any:
 
     _check_files(folder, "tokenizer", TOKENIZER_FILES)
     _check_files(folder, "image processor", PROCESSOR_FILES)
-    try:
-        kind = _processor_class(folder)
-        if kind is not None and "video_processor" in kind.get_attributes():
-            processor = without_videos(kind).from_pretrained(folder)
-        else:
-            processor = AutoProcessor.from_pretrained(folder)
-    except (OSError, ValueError, ImportError, TypeError) as error:
-        raise _refused(folder, error) from None
+    with one_line(folder, REFUSED):
+        kind: Any = _processor_class(folder) or AutoProcessor
+        if kind is not AutoProcessor and "video_processor" in kind.get_attributes():
+            kind = without_videos(kind)
+        processor = kind.from_pretrained(folder, **NO_CODE)
     for part in ("tokenizer", "image_processor"):
         if getattr(processor, part, None) is None:
             raise _refused(folder, f"its processor has no {part.replace('_', ' ')}")
@@ -118,17 +118,46 @@ def _processor_class(folder: str | Path) -> Any:
         except OSError:  # no such file
             continue
         if name:
-            return getattr(transformers, name, None)
-    return transformers.PROCESSOR_MAPPING.get(
-        type(transformers.AutoConfig.from_pretrained(folder)), None
-    )
+            kind = getattr(transformers, str(name), None)
+            if kind is not None and not hasattr(kind, "get_attributes"):
+                raise ValueError(f"its processor_class is {name!r}")
+            return kind
+    config = transformers.AutoConfig.from_pretrained(folder, **NO_CODE)
+    return transformers.PROCESSOR_MAPPING.get(type(config), None)
+
+
+def check_bits(bits: int | None) -> None:
+    """Find out before the work whether weights can be quantised here.
+
+    Raises:
+        UserError: they cannot.
+    """
+    if bits is not None and importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError(f'{bits} bits need bitsandbytes: pip install "egoframe[quantize]"')
+
+
+@contextmanager
+def one_line(name: object, trouble: str) -> Iterator[None]:
+    """What is raised by those who read foreign files, of many kinds, becomes one line.
+
+    A GPU's memory that is too small stays what it is: the files are not to blame.
+
+    Raises:
+        UserError: what is named has this trouble, or cannot be had from the hub.
+    """
+    try:
+        yield
+    except (UserError, torch.OutOfMemoryError):
+        raise
+    except HTTPError as error:
+        raise UserError(f"{name}: cannot be had from the hub ({_line(error)})") from None
+    except Exception as error:
+        raise UserError(f"{name}: {trouble} ({_line(error)})") from None
 
 
 def _quantisation(bits: Literal[4, 8], computed_in: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise UserError(f'{bits} bits need bitsandbytes: pip install "egoframe[quantize]"')
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of casts at every step
     return BitsAndBytesConfig(
         load_in_8bit=bits == 8,
@@ -145,6 +174,13 @@ def _check_files(folder: str | Path, part: str, names: tuple[str, ...]) -> None:
         raise _refused(folder, f"no {part}: {' or '.join(names[:2])} is missing")
 
 
-def _refused(folder: str | Path, why: object) -> UserError:
-    line = (str(why).strip() or type(why).__name__).splitlines()[0]
-    return UserError(f"{folder}: not a vision-language model with its processor ({line})")
+def _refused(folder: str | Path, why: str) -> UserError:
+    return UserError(f"{folder}: {REFUSED} ({why})")
+
+
+def _line(error: Exception) -> str:
+    if "trust_remote_code" in str(error):
+        return "it needs code of its own, which is never run"
+    if isinstance(error, (KeyError, TypeError, AttributeError)):
+        return f"damaged: {first_line(repr(error))}"
+    return first_line(error)

@@ -37,6 +37,7 @@ class EnhancerConfig:
 
     dataset: Path
     out: Path
+    described_by: str | None = None  # learn from these descriptions alone; LEGO: "gpt-curation"
     vision_dim: int = 192  # width of the vision tower
     text_dim: int = 256  # width of the language model
     shift: int = 4  # pixels; pictures are moved by up to this much while training
@@ -50,9 +51,19 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
     """Train the small enhancer on described pairs, and write it to `out/enhancer`; resumable.
 
     Raises:
-        UserError: the dataset has no descriptions.
+        UserError: the dataset has no descriptions, or none by `described_by`.
     """
     dataset = open_pairs(config.dataset, "train")
+    if config.described_by is not None:
+        sources = list(dataset["description_source"])
+        rows = [k for k, source in enumerate(sources) if source == config.described_by]
+        if not rows:
+            known = ", ".join(sorted({str(source) for source in sources}))
+            raise UserError(
+                f"{config.dataset}: no pair is described by {config.described_by}; there are "
+                f"those by {known}"
+            )
+        dataset = dataset.select(rows)
     texts, actions = described(dataset, config.dataset), list(dataset["action"])
     processor = new_processor([*texts, *map(mirrored, texts), *sorted(set(actions))])
     torch.manual_seed(config.loop.seed)

@@ -153,11 +153,16 @@ def encode(vae: Any, frames_BCHW: Tensor) -> Tensor:
     return encoded if torch.is_tensor(encoded) else encoded.latent_dist.mode()
 
 
+def latent_scale(vae: Any) -> float:
+    """By what latents are multiplied before they are diffused, and divided to be decoded."""
+    return 1.0 if isinstance(vae, InputAwareAutoencoder) else vae.config.scaling_factor
+
+
 def decode(vae: Any, latents_BCHW: Tensor, input_BCHW: Tensor) -> Tensor:
     """Drawn latents (B, C, H/8, W/8), and the input frames (B, 3, H, W), → frames (B, 3, H, W)."""
     if isinstance(vae, InputAwareAutoencoder):
         return vae.decode(latents_BCHW, input_BCHW)
-    return vae.decode(latents_BCHW / vae.config.scaling_factor).sample
+    return vae.decode(latents_BCHW / latent_scale(vae)).sample
 
 
 def open_autoencoder(folder: Path) -> Any:

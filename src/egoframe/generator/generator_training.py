@@ -1,4 +1,4 @@
-"""Trains U-Net, text encoder and conditioner together: by flow matching, or as LEGO does.
+"""Trains U-Net, text encoder and conditioner together: by flow matching, or with LEGO's loss.
 
 What is diffused is the action frame's latent, or its change from the input's: most of a frame does
 not change, and a network that predicts the clean change need only be silent there.
@@ -24,7 +24,7 @@ from egoframe.enhancer.prompts import mirrored
 from egoframe.enhancer.tuning import described
 from egoframe.errors import UserError
 from egoframe.generator import familiarity
-from egoframe.generator.autoencoder import open_autoencoder
+from egoframe.generator.autoencoder import latent_scale, open_autoencoder
 from egoframe.generator.conditioner import Conditioner
 from egoframe.generator.features import Recipe, load_features
 from egoframe.generator.losses import flow_loss, noise_loss
@@ -68,11 +68,12 @@ class GeneratorConfig:
     drop_text: float = 0.05  # LEGO: text alone, image alone, both
     drop_image: float = 0.05
     drop_both: float = 0.05
+    # by flow matching alone:
     changed_weight: float = 3.0  # more weight on latents that change
     time_shift: float = 0.5  # mean of the logit of t: above 0 learns more from strong noise
     noise_only: float = 0.65  # share of the training, at its beginning, at t = 1
     noise_only_after: float = 0.3  # and the share of samples at t = 1 after that
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)  # without start_from
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
@@ -99,8 +100,10 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
             config.network, features.input_latents.shape[1], enhancer, tokenizer
         )
     else:
-        networks, scale = _start_from(config.start_from, enhancer)
-    latent_scale = 1.0 if config.predict == "change" else vae.config.get("scaling_factor", 1.0)
+        networks, scale = _start_from(config, enhancer, features.input_latents.shape[1])
+        if config.objective == "noise":  # LEGO's text encoder stays as it was
+            networks["text_encoder"].requires_grad_(False)
+    scaled = latent_scale(vae)
     alphas = scaled_linear_alphas(paper_scheduler())
     empty = tokenizer([""], padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
     device = config.loop.device
@@ -114,7 +117,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
             x[rows].float() for x in (features.input_latents, features.action_latents)
         )
         before, action = before.to(device), action.to(device)
-        clean = (action - before) / scale if config.predict == "change" else action * latent_scale
+        clean = (action - before) / scale if config.predict == "change" else action * scaled
         t = torch.sigmoid(config.time_shift + torch.randn(count, generator=generator))
         share = 1.0 if batch.progress < config.noise_only else config.noise_only_after
         t = torch.where(torch.rand(count, generator=generator) < share, 1.0, t).to(device)
@@ -200,32 +203,42 @@ def _drawn_as(objective: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _start_from(folder: Path, enhancer: Enhancer) -> tuple[nn.ModuleDict, float]:
-    """The networks of a model, and its `change_scale`.
+def _start_from(
+    config: GeneratorConfig, enhancer: Enhancer, latent_channels: int
+) -> tuple[nn.ModuleDict, float]:
+    """The networks of a model, in float32, and its `change_scale`.
 
     Raises:
-        UserError: they were made for embeddings of another width.
+        UserError: they were made for other latents, embeddings, or to predict something else.
     """
-    kinds = {
-        "unet": UNet2DConditionModel,
-        "text_encoder": CLIPTextModel,
-        "conditioner": Conditioner,
-    }
-    networks: dict[str, Any] = {
-        name: kind.from_pretrained(folder / name, use_safetensors=True)
-        for name, kind in kinds.items()
-        if (folder / name).exists()
+    folder = config.start_from
+    assert folder is not None
+    kinds: dict[str, Any] = {
+        "unet": UNet2DConditionModel, "text_encoder": CLIPTextModel, "conditioner": Conditioner,
+    }  # fmt: skip
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+        networks: dict[str, Any] = {
+            name: kind.from_pretrained(folder / name, use_safetensors=True).float()
+            for name, kind in kinds.items()
+            if index.get(name, [None])[0] is not None
+        }
+    except (OSError, ValueError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise UserError(f"{folder}: cannot be opened as a model ({line})") from None
+    expected = {
+        "predict": (index.get("predict"), config.predict),
+        "prediction": (index.get("prediction"), _drawn_as(config.objective)["prediction"]),
+        "channels of the U-Net": (networks["unet"].config.in_channels, 2 * latent_channels),
     }
     if "conditioner" in networks:
-        told = networks["conditioner"].config
-        widths = told.image_embed_dim, told.text_embed_dim
-        if widths != (enhancer.image_embed_dim, enhancer.text_embed_dim):
+        told, widths = networks["conditioner"].config, (enhancer.image_embed_dim,) * 2
+        expected["widths of embeddings"] = ((told.image_embed_dim, told.text_embed_dim), widths)
+    for name, (has, wanted) in expected.items():
+        if has != wanted:
             raise UserError(
-                f"{folder}: reads embeddings of widths {widths}, and the enhancer's are of "
-                f"{(enhancer.image_embed_dim, enhancer.text_embed_dim)}; give the one it was "
-                "made for"
+                f"start_from={folder}: its {name} is {has}, and these settings take {wanted}"
             )
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     return nn.ModuleDict(networks), float(index["change_scale"])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -21,6 +22,8 @@ class GuidedUNet:
     As a context manager: within it, cross-attention reads keys and values of the contexts that were
     worked out at its start, for they are the same in every step; those of dropped text serve all
     pictures and branches.
+
+    Two threads must not do so with one U-Net at once.
 
     Arguments:
         unet: of diffusers.
@@ -48,39 +51,53 @@ class GuidedUNet:
             (image_guidance - text_guidance, empty_1TD, input_BCHW),
             (1 - image_guidance, empty_1TD, torch.zeros_like(input_BCHW)),
         ]
-        branches = [branch for branch in branches if branch[0] != 0]
+        self.always = interval == (0.0, 1.0)
+        branches = [  # beyond an interval the first one is needed, whatever its weight
+            branch
+            for k, branch in enumerate(branches)
+            if branch[0] != 0 or (k == 0 and not self.always)
+        ]
         self.weights_G = [weight for weight, _, _ in branches]
         self.contexts = [context for _, context, _ in branches]
         self.condition = torch.cat([condition for _, _, condition in branches]).to(unet.dtype)
         self.unet = unet
         self.low, self.high = (train_timesteps * share for share in interval)
-        self.always = interval == (0.0, 1.0)
 
     def __enter__(self) -> GuidedUNet:
         onload(self.unet)
-        rows = len(self.condition) // len(self.contexts)
-        merged = {id(context): merge_equal_tokens(context) for context in self.contexts}
-        self.attentions = [
-            module for name, module in self.unet.named_modules() if name.endswith("attn2")
-        ]
-        for attention in self.attentions:
-            if not isinstance(attention.processor, KeptContexts):
-                attention.set_processor(KeptContexts(attention.processor))
+        compiled = getattr(self.unet, "_compiled_call_impl", None) is not None
+        merged = {
+            id(context): (context, None) if compiled else merge_equal_tokens(context)
+            for context in self.contexts
+        }
+        ready: list[tuple[Any, Any, list[Any]]] = []
+        self.attentions = 0
+        for name, module in self.unet.named_modules():
+            own: Any = getattr(module, "processor", None)
+            if not name.endswith("attn2"):
+                continue
+            self.attentions += 1
+            if type(own) not in (AttnProcessor, AttnProcessor2_0, KeptContexts):
+                continue  # somebody's own attention reads the contexts itself
             kept = {
-                name: (
-                    _heads(attention.to_k(tokens), attention.heads),
-                    _heads(attention.to_v(tokens), attention.heads),
-                    log_counts,
-                )
-                for name, (tokens, log_counts) in merged.items()
+                place: tuple(_heads(to(tokens), module.heads) for to in (module.to_k, module.to_v))
+                + (log_counts,)
+                for place, (tokens, log_counts) in merged.items()
             }
-            attention.processor.rows = rows
-            attention.processor.kept = [kept[id(context)] for context in self.contexts]
+            ready.append((module, own, [kept[id(context)] for context in self.contexts]))
+        self.changed = []
+        for module, own, contexts in ready:
+            processor = own if isinstance(own, KeptContexts) else KeptContexts(own)
+            processor.rows = len(self.condition) // len(self.contexts)
+            processor.kept = contexts
+            module.processor = processor
+            self.changed.append((module, processor if compiled else processor.own))
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for attention in self.attentions:
-            attention.processor.kept = []
+        for module, processor in self.changed:
+            module.processor.kept = []
+            module.processor = processor
 
     def __call__(self, noisy_BCHW: Tensor, t: Tensor) -> Tensor:
         """The guided output (B, C, H, W) in float32, at a time 0..train_timesteps."""
@@ -90,11 +107,18 @@ class GuidedUNet:
         out = self.unet(
             torch.cat((noisy, self.condition[: len(noisy)]), 1),
             t,
-            encoder_hidden_states=self.contexts[0],
+            encoder_hidden_states=self._context(len(noisy)),
             return_dict=False,
         )[0]
         branches = zip(weights_G, out.float().chunk(len(weights_G)), strict=True)
         return torch.stack([weight * branch for weight, branch in branches]).sum(0)
+
+    def _context(self, rows: int) -> Tensor:
+        """What attentions that keep nothing read (rows, T, D)."""
+        if len(self.changed) == self.attentions:
+            return self.contexts[0]
+        count = len(self.condition) // len(self.contexts)
+        return torch.cat([context.expand(count, -1, -1) for context in self.contexts])[:rows]
 
 
 def onload(model: Any) -> None:
@@ -109,7 +133,8 @@ def onload(model: Any) -> None:
 class KeptContexts:
     """A cross-attention of diffusers that reads keys and values worked out before.
 
-    It stays on the U-Net, so that a compiled one is not compiled again for every picture.
+    It stays on a compiled U-Net, which is compiled again for another size or number of pictures,
+    but not for every picture.
 
     Attributes:
         kept: for each branch, keys and values (B, heads, T, D), or (1, heads, T, D) where all

@@ -191,6 +191,10 @@ class ActionFramePipeline(DiffusionPipeline):
         ]
         if description is not None and not enhance:
             raise UserError("a description is given and enhance is off; give one of the two")
+        if enhancement is not None:
+            if description is not None or not enhance:
+                raise UserError("an enhancement has its description; give it alone")
+            _for_each(enhancement.descriptions, count, "rows of an enhancement")
         given = None if description is None else _for_each(description, count, "descriptions")
         names = [str(k) for k in range(count)] if pair_ids is None else list(pair_ids)
         _for_each(names, count, "pair_ids")
@@ -297,7 +301,7 @@ class ActionFramePipeline(DiffusionPipeline):
             full_BTD, empty_1TD: contexts of the text, and of dropped text.
             noise: of every picture.
         """
-        scheduler = choose_scheduler(self.scheduler, settings.sampler)
+        scheduler = choose_scheduler(self.scheduler, settings.sampler, settings.steps)
         guided = GuidedUNet(
             self.unet,
             full_BTD,
@@ -322,7 +326,7 @@ class ActionFramePipeline(DiffusionPipeline):
         with guided:
             if settings.sampler == "euler_ancestral":
                 levels = DiscreteSigmas(scaled_linear_alphas(scheduler))
-                sigmas = levels.steps(settings.steps)  # on the CPU: no step waits for a GPU
+                sigmas = levels.steps(settings.steps)
                 latents = sample_euler_ancestral(
                     denoise, noise(like) * sigmas[0], sigmas, noise, settings.progress
                 )
@@ -331,7 +335,8 @@ class ActionFramePipeline(DiffusionPipeline):
                     predict, like, scheduler, settings.steps, noise, settings.progress
                 )
         if self.config.predict == "change":
-            latents = input_BCHW + latents * self.config.change_scale
+            changed = input_BCHW + latents * self.config.change_scale
+            latents = changed * autoencoder.latent_scale(self.vae)
         return latents.to(input_BCHW.dtype)
 
     def encode_frames(self, frames_BCHW: Tensor) -> Tensor:

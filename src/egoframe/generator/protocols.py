@@ -39,7 +39,10 @@ class Protocol:
     enhancer_seed: int
 
     def noise_source(self, seed: int) -> Callable[[Sequence[str], int], Noise]:
-        """Makes the noise for (the names of pictures, the steps that each is drawn in)."""
+        """Makes the noise for (the names of pictures, the steps that each is drawn in).
+
+        One stream lasts as long as what this returns: for one call of the pipeline.
+        """
         if self.one_noise_stream:
             stream = torch.Generator().manual_seed(seed)
             return lambda names, steps: OneStream(stream, len(names), steps)

@@ -27,7 +27,7 @@ from egoframe.errors import UserError
 SCHEDULERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "ddim": (
         DDIMScheduler,
-        {"clip_sample": False, "set_alpha_to_one": False, "steps_offset": 1},
+        {"clip_sample": False, "set_alpha_to_one": False, "timestep_spacing": "trailing"},
     ),
     "dpm++2m": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
     "unipc": (UniPCMultistepScheduler, {}),
@@ -195,11 +195,11 @@ def sample_with_scheduler(
     return x_BCHW
 
 
-def choose_scheduler(own: Any, sampler: str) -> Any:
+def choose_scheduler(own: Any, sampler: str, steps: int) -> Any:
     """The scheduler of a sampler's name, with the noise levels of the model's own.
 
     Raises:
-        UserError: no such sampler, or the model was trained without a discrete noise schedule.
+        UserError: no such sampler, the model has not learnt what it asks for, or too many steps.
     """
     if sampler not in SAMPLERS:
         raise UserError(f"sampler {sampler!r}: no such one; give one of {', '.join(SAMPLERS)}")
@@ -210,7 +210,15 @@ def choose_scheduler(own: Any, sampler: str) -> Any:
             f"sampler {sampler!r}: this model has not learnt from Stable Diffusion's noise "
             'schedule and is sampled by its own scheduler alone; give "scheduler"'
         )
+    most = own.config.num_train_timesteps
+    if steps >= most:
+        raise UserError(f"steps {steps}: sampler {sampler!r} takes fewer than the {most} it learnt")
     if sampler == "euler_ancestral":
+        if own.config.prediction_type != "epsilon":
+            raise UserError(
+                f"sampler {sampler!r}: this model predicts {own.config.prediction_type}, not "
+                'noise; give "scheduler"'
+            )
         return own
     kind, settings = SCHEDULERS[sampler]
     kept = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "prediction_type")
