@@ -23,6 +23,7 @@ from egoframe.generator import autoencoder
 from egoframe.generator.conditioner import Conditioner  # noqa: F401, diffusers looks for it
 from egoframe.generator.familiarity import UNLIKE_PHOTO, Familiarity, UnfamiliarWarning
 from egoframe.generator.guidance import GuidedUNet, onload
+from egoframe.generator.photos import to_frame, working_size
 from egoframe.generator.protocols import Protocol, choose_protocol
 from egoframe.generator.sampling import (
     DiscreteSigmas,
@@ -35,10 +36,6 @@ from egoframe.generator.sampling import (
 )
 from egoframe.images import upright
 from egoframe.pairs import check_action
-
-GRAIN = 32  # pixels: sides of the pictures that the model works on are multiples of it
-MAX_ASPECT = 4  # longer side of a photo to its shorter one
-_FILTERS = {True: Image.Resampling.LANCZOS, False: Image.Resampling.BOX}  # by `squeeze`
 
 
 @dataclass
@@ -208,7 +205,7 @@ class ActionFramePipeline(DiffusionPipeline):
         )
         if num_images < 1:
             raise UserError(f"num_images {num_images}: at least 1")
-        sizes = [_working_size(photo, config.sample_size, config.squeeze) for photo in images]
+        sizes = [working_size(photo, config.sample_size, config.squeeze) for photo in images]
         known, told = self.familiarity, False
         for line in known.unknown_words(actions) if known else ():
             warnings.warn(line, UnfamiliarWarning, stacklevel=3)
@@ -217,7 +214,7 @@ class ActionFramePipeline(DiffusionPipeline):
         said: dict[int, str] = {}
         for size in dict.fromkeys(sizes):  # photos of one aspect are drawn together
             group = [k for k, own in enumerate(sizes) if own == size]
-            small = [images[k].resize(size, _FILTERS[config.squeeze]) for k in group]
+            small = [to_frame(images[k], size, config.squeeze) for k in group]
             acts = [actions[k] for k in group]
             texts = None if given is None else [given[k] for k in group]
             if enhancement is not None:
@@ -230,21 +227,19 @@ class ActionFramePipeline(DiffusionPipeline):
                 told = not all(map(known.knows, small, enhanced.image_embeds))
                 if told:
                     warnings.warn(UNLIKE_PHOTO, UnfamiliarWarning, stacklevel=3)
-            frames_BCHW = to_tensor(small).to(self._execution_device, self.unet.dtype)
+            pictures = [f"{names[k]}/{number}" for k in group for number in range(num_images)]
             frames_BCHW = self._draw(
-                frames_BCHW.repeat_interleave(num_images, 0),
+                to_tensor(small).to(self._execution_device, self.unet.dtype),
                 list(map(named, acts, words)) if config.name_action else words,
                 enhanced,
-                noise(
-                    [f"{names[k]}/{n}" for k in group for n in range(num_images)], settings.steps
-                ),
+                noise(pictures, settings.steps),
                 settings,
             )
-            pictures = way.finish(
+            done = way.finish(
                 frames_BCHW, [images[k].size for k in group for _ in range(num_images)]
             )
             for place, k in enumerate(group):
-                drawn[k] = pictures[place * num_images : (place + 1) * num_images]
+                drawn[k] = done[place * num_images : (place + 1) * num_images]
                 said[k] = words[place]
         return ActionFrameOutput(
             images=[picture for k in range(count) for picture in drawn[k]],
@@ -277,14 +272,15 @@ class ActionFramePipeline(DiffusionPipeline):
         noise: Noise,
         settings: Sampling,
     ) -> Tensor:
-        """Input frames (B, 3, H, W) and a text for every num_images of them → drawn frames."""
-        input_BCHW = self.encode_frames(frames_BCHW)
-        full = self.encode_text(texts, enhanced)
+        """Input frames (N, 3, H, W), a text for each, and noise for B pictures, a multiple of N → B
+        drawn frames."""
+        times = len(noise.generators) // len(frames_BCHW)
+        input_BCHW = self.encode_frames(frames_BCHW).repeat_interleave(times, 0)
+        full = self.encode_text(texts, enhanced).repeat_interleave(times, 0)
         empty = self.encode_text([""], enhanced and enhanced.rows([0]), kept=False)
-        full = full.repeat_interleave(len(input_BCHW) // len(texts), 0)
         latents_BCHW = self.sample_latents(input_BCHW, full, empty, noise, settings)
         onload(self.vae)
-        return autoencoder.decode(self.vae, latents_BCHW, frames_BCHW)
+        return autoencoder.decode(self.vae, latents_BCHW, frames_BCHW.repeat_interleave(times, 0))
 
     def sample_latents(
         self,
@@ -386,18 +382,3 @@ def _for_each(given: str | Sequence[str], count: int, name: str) -> list[str]:
     if len(texts) != count:
         raise UserError(f"{len(texts)} {name} for {count} photos; give one for each")
     return texts
-
-
-def _working_size(image: Image.Image, sample_size: int, squeeze: bool) -> tuple[int, int]:
-    """Width and height, multiples of GRAIN, nearest to the image's aspect at the model's area."""
-    if max(image.size) > MAX_ASPECT * min(image.size):
-        raise UserError(
-            f"a photo of {image.width}×{image.height} is too long and narrow to draw; crop it to "
-            f"at most {MAX_ASPECT}:1"
-        )
-    if squeeze:
-        return sample_size, sample_size
-    ratio = (image.width / image.height) ** 0.5
-    width = max(GRAIN, round(sample_size * ratio / GRAIN) * GRAIN)
-    height = max(GRAIN, round(sample_size / ratio / GRAIN) * GRAIN)
-    return width, height
