@@ -10,7 +10,7 @@ import pytest
 
 from egoframe import hub, released
 from egoframe.errors import UserError
-from egoframe.released import CLIP, EGO4D, EPIC, VLLM, prepared
+from egoframe.released import CLIP, EGO4D, EPIC, VLLM, pick, prepared
 from tests.hub_server import COMMIT, Hub, hub_server, wait_until
 from tests.released_files import (
     BIG,
@@ -374,3 +374,16 @@ def test_two_processes_prepare_a_model_once(home, tmp_path):
     assert told == "lego-ego4d: another process makes it; waiting\n"
     assert outputs == [str(home / "models/lego-ego4d")] * 2
     assert log.read_text() == "converted\n"
+
+
+@pytest.mark.parametrize(
+    ("paths", "picked"),
+    [
+        ([f"{VLLM}-ckpt450/config.json"], f"{VLLM}-ckpt450/config.json"),
+        ([f"a/{VLLM}/checkpoint-450/config.json"], f"a/{VLLM}/checkpoint-450/config.json"),
+        ([f"{VLLM}-lastckpt.zip", f"{VLLM}-features.zip"], f"{VLLM}-lastckpt.zip"),
+        ([f"{VLLM}-336/config.json"], None),
+    ],
+)
+def test_a_step_of_the_training_may_be_named(paths, picked):
+    assert pick(VLLM, paths) == ([picked] if picked else [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -115,19 +116,24 @@ def _tidy(folder: Path) -> None:
 def pick(wanted: str, paths: Iterable[str]) -> list[str]:
     """The paths of a file, of a model's folder, or of a folder's .zip, wherever it lies.
 
-    Upper and lower case are the same. Of a folder, what a model needs is picked; of weights that
-    are there in both forms, safetensors.
+    Upper and lower case are the same, and a step may be named, as in `NAME-ckpt450`. Of a folder,
+    what a model needs is picked; of weights that are there in both forms, safetensors.
     """
     by_depth = sorted(paths, key=lambda path: (path.count("/"), path))
-    name = wanted.lower()
+    named = re.compile(rf"{re.escape(wanted)}(-(last)?ckpt\d*)?", re.IGNORECASE)
     for path in by_depth:
         folder, _, last = path.rpartition("/")
-        if last == "config.json" and name in folder.lower().split("/"):
+        if last == "config.json" and any(map(named.fullmatch, folder.split("/"))):
             inside = [p for p in by_depth if p.rpartition("/")[0] == folder and p.endswith(NEEDED)]
             safe = any(p.endswith(".safetensors") for p in inside)
             unused = (".bin",) if safe else ("/training_args.bin",)
             return [path] + [p for p in inside if p != path and not p.endswith(unused)]
-    return [p for p in by_depth if p.rpartition("/")[2].lower() in (name, f"{name}.zip")][:1]
+    return [
+        path
+        for path in by_depth
+        if path.rpartition("/")[2].lower() == wanted.lower()
+        or (path.lower().endswith(".zip") and named.fullmatch(path.rpartition("/")[2][:-4]))
+    ][:1]
 
 
 def _gather(name: str, bar: Progress) -> dict[str, Found]:
