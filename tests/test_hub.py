@@ -106,7 +106,8 @@ def test_a_line_that_stays_dead_ends_it_and_the_next_call_goes_on(server, tmp_pa
 def test_ctrl_c_keeps_what_was_fetched(server, tmp_path):
     server.stall["model.bin"] = 100_000
     code = (
-        "import sys, pathlib; from egoframe import hub\n"
+        "import pathlib, signal, sys; from egoframe import hub\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # some parents ignore it
         "with hub.progress() as bar:\n"
         "    hub.fetch(hub.list_files('owner/name'), pathlib.Path(sys.argv[1]), bar)"
     )
