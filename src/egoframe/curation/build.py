@@ -86,7 +86,7 @@ def build_dataset(
                 done += 1
                 yield done, len(videos)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # what runs writes to the same files: wait for it
             raise
     _merge(out, list(videos))
 

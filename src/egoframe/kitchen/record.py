@@ -113,7 +113,7 @@ def _record_kitchens(
             for future in as_completed(running):
                 yield future.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # what runs writes to the same files: wait for it
             raise
 
 
