@@ -28,11 +28,12 @@ def note(message: str) -> None:
 
 
 def progress() -> Progress:
-    """A progress bar on standard error, gone when it is done."""
+    """A progress bar on standard error, gone when it is done; none where that is no terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
-    return Progress(transient=True, console=Console(stderr=True))
+    console = Console(stderr=True)
+    return Progress(transient=True, console=console, disable=not console.is_terminal)
 
 
 @contextmanager
