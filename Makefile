@@ -13,13 +13,13 @@ APT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -q
 demo: .venv/run.stamp .venv/renderer.stamp
 	$(BIN)/egoframe generate $(PHOTO) "open the microwave" --out demo
 
-test: .venv/test.stamp .venv/renderer.stamp
+test: .venv/test.stamp .venv/renderer.stamp .venv/browser.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2
 
-fast: .venv/test.stamp .venv/renderer.stamp
+fast: .venv/test.stamp .venv/renderer.stamp .venv/browser.stamp
 	$(BIN)/pytest -q -n 2 -m "not slow"
 
 .venv/bin/python:
@@ -41,6 +41,12 @@ fast: .venv/test.stamp .venv/renderer.stamp
 .venv/renderer.stamp: .venv/bin/python
 	@/sbin/ldconfig -p | grep -q libEGL.so.1 || { $(APT) libegl1 libgl1 libgl1-mesa-dri; } || \
 		echo "no renderer could be installed: rendering tests will skip"
+	@touch $@
+
+# Debian's browser, which tests of pages drive; without one, they skip.
+.venv/browser.stamp: .venv/bin/python
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || \
+		{ $(APT) chromium-headless-shell; } || echo "no browser could be installed: tests of pages will skip"
 	@touch $@
 
 clean:

@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from egoframe.pairs import ActionPair, write_pairs
+from egoframe.storage import Folder
 
 COLORS = ("red", "blue")
 
@@ -49,8 +50,9 @@ def write_dataset(folder: Path, described: bool = True) -> Path:
                 action_boxes=[],
                 similarity=0.9,
                 sharpness=1.0,
+                exposure=0.5,
                 camera_motion=0.0,
             )
         )
-    write_pairs(folder, pairs)
+    write_pairs(Folder(folder), pairs)
     return folder

@@ -6,18 +6,22 @@ with no code of ours, beside a card and `rejected.parquet`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from egoframe.errors import UserError
+from egoframe.errors import UserError, first_line
+from egoframe.storage import Folder
 
 if TYPE_CHECKING:
     import datasets
 
 SPLITS = ("train", "validation")
-SHARD_ROWS = 2000
+SHARD_ROWS = 1000
+ROW_GROUP = 100  # rows read at once
 ARTICLES = ("the", "a", "an")
 MAX_WORDS, MAX_CHARACTERS = 40, 300  # of an action
 
@@ -31,6 +35,7 @@ class Box:
     y0: float
     x1: float
     y1: float
+    in_contact: str | None = None  # of a hand: the label of what it touches
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,43 @@ class ActionPair:
     action_time: float
     input_boxes: list[Box]
     action_boxes: list[Box]
-    similarity: float  # of the two frames, see curation.filters
+    similarity: float  # of the two frames, see curation.filters, as for the figures below
     sharpness: float
+    exposure: float
     camera_motion: float
+    hands: int | None = None  # in the action frame; None where nobody looked
+    aesthetic: float | None = None  # None without that filter's weights
+    description_flags: list[str] = field(default_factory=list)  # what a description invents
     facts: str | None = None  # JSON: what only a simulator knows, see kitchen.teacher
+
+
+@dataclass(frozen=True)
+class RejectedClip:
+    """An annotated action that made no pair, and why; its frames are thumbnails, where it has any.
+
+    Fields are those of `ActionPair`, where they have the same names.
+    """
+
+    clip_id: str
+    source: str
+    split: str
+    video_id: str
+    narration: str
+    verb: str
+    noun: str
+    reason: str  # a few words, the same for all of a kind
+    detail: str = ""  # what makes this one different: a file, a time, a figure
+    file: str | None = None  # the one that is to blame
+    input_time: float | None = None
+    action_time: float | None = None
+    input_frame: bytes | None = None
+    action_frame: bytes | None = None
+    similarity: float | None = None
+    sharpness: float | None = None
+    exposure: float | None = None
+    camera_motion: float | None = None
+    hands: int | None = None
+    aesthetic: float | None = None
 
 
 def normalise_action(text: str, articles: bool = True) -> str:
@@ -91,82 +129,175 @@ def features() -> datasets.Features:
     """The columns of a dataset, as `datasets` describes them."""
     from datasets import Features, Image, List, Value
 
-    box = {"label": Value("string"), **{k: Value("float32") for k in ("x0", "y0", "x1", "y1")}}
+    corners = {k: Value("float32") for k in ("x0", "y0", "x1", "y1")}
+    box = {"label": Value("string"), **corners, "in_contact": Value("string")}
     strings = ("pair_id", "source", "split", "video_id", "narration", "action", "verb", "noun",
                "description", "description_source")  # fmt: skip
-    numbers = ("similarity", "sharpness", "camera_motion")
     return Features(
         {name: Value("string") for name in strings}
         | {"input_frame": Image(), "action_frame": Image()}
         | {"input_time": Value("float64"), "action_time": Value("float64")}
         | {"input_boxes": List(box), "action_boxes": List(box)}
-        | {name: Value("float32") for name in numbers}
-        | {"facts": Value("string")}
+        | _figures()
+        | {"description_flags": List(Value("string")), "facts": Value("string")}
     )
 
 
-def write_pairs(folder: Path, pairs: Iterable[ActionPair]) -> dict[str, int]:
-    """Write pairs as shards; returns how many each split has. A shard is whole or absent."""
-    waiting: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    shards = dict.fromkeys(SPLITS, 0)
-    counts = dict.fromkeys(SPLITS, 0)
+def rejected_features() -> datasets.Features:
+    """The columns of `rejected.parquet`."""
+    from datasets import Features, Image, Value
 
-    def flush(split: str) -> None:
-        if waiting[split]:
-            write_shard(folder / split / f"{shards[split]:05d}.parquet", waiting[split])
-            shards[split] += 1
-            waiting[split] = []
-
-    for pair in pairs:
-        waiting[pair.split].append(to_row(pair))
-        counts[pair.split] += 1
-        if len(waiting[pair.split]) == SHARD_ROWS:
-            flush(pair.split)
-    for split in SPLITS:
-        flush(split)
-    return counts
+    strings = ("clip_id", "source", "split", "video_id", "narration", "verb", "noun", "reason",
+               "detail", "file")  # fmt: skip
+    return Features(
+        {name: Value("string") for name in strings}
+        | {"input_time": Value("float64"), "action_time": Value("float64")}
+        | {"input_frame": Image(), "action_frame": Image()}
+        | _figures()
+    )
 
 
-def to_row(pair: ActionPair) -> dict[str, Any]:
-    """A pair as a row of a dataset."""
-    row = asdict(pair)
+def _figures() -> dict[str, datasets.Value]:
+    from datasets import Value
+
+    numbers = ("similarity", "sharpness", "exposure", "camera_motion")
+    return {name: Value("float32") for name in numbers} | {
+        "hands": Value("int32"),
+        "aesthetic": Value("float32"),
+    }
+
+
+def to_row(record: ActionPair | RejectedClip) -> dict[str, Any]:
+    """A pair, or a clip that made none, as a row of its table."""
+    row = asdict(record)
     for frame in ("input_frame", "action_frame"):
-        row[frame] = {"bytes": row[frame], "path": None}
+        row[frame] = row[frame] and {"bytes": row[frame], "path": None}
     return row
 
 
-def write_shard(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows to one Parquet file, then give it its name."""
-    import datasets
+class ShardWriter:
+    """Writes rows into one Parquet file, a row group at a time; the file is whole or absent.
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".writing")
-    columns = {name: [row[name] for row in rows] for name in features()}
-    datasets.Dataset.from_dict(columns, features=features()).to_parquet(str(temporary))
-    temporary.rename(path)
+    Arguments:
+        columns: those of a dataset, where nothing else is said.
+    """
+
+    def __init__(self, folder: Folder, name: str, columns: datasets.Features | None = None) -> None:
+        import pyarrow.parquet as pq
+
+        self.schema = (columns or features()).arrow_schema
+        self.waiting: list[dict[str, Any]] = []
+        self.rows = 0
+        self.files = ExitStack()
+        file = self.files.enter_context(folder.writing(name))
+        self.writer = self.files.enter_context(pq.ParquetWriter(file, self.schema))
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.waiting.append(row)
+        self.rows += 1
+        if len(self.waiting) == ROW_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self.waiting:
+            self.writer.write_table(pa.Table.from_pylist(self.waiting, self.schema))
+            self.waiting = []
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        with self.files:
+            if error[0] is None:
+                self._flush()
+            self.files.__exit__(*error)
+
+
+def write_shard(
+    folder: Folder,
+    name: str,
+    rows: Iterable[dict[str, Any]],
+    columns: datasets.Features | None = None,
+) -> int:
+    """Write rows to one Parquet file, whole or not at all; how many. See `ShardWriter`."""
+    with ShardWriter(folder, name, columns) as shard:
+        for row in rows:
+            shard.add(row)
+    return shard.rows
+
+
+def write_split(folder: Folder, split: str, rows: Iterable[dict[str, Any]]) -> int:
+    """Write the rows of one split as shards; how many there are."""
+    left = iter(rows)
+    count = 0
+    while (first := next(left, None)) is not None:
+        name = f"{split}/{count // SHARD_ROWS:05d}.parquet"
+        count += write_shard(folder, name, chain([first], islice(left, SHARD_ROWS - 1)))
+    return count
+
+
+def write_pairs(folder: Folder, pairs: Sequence[ActionPair]) -> dict[str, int]:
+    """Write pairs as a dataset's shards; how many each split has."""
+    return {
+        split: write_split(folder, split, (to_row(pair) for pair in pairs if pair.split == split))
+        for split in SPLITS
+    }
+
+
+def shards(folder: Folder, splits: Sequence[str] = SPLITS) -> list[str]:
+    """Names of a dataset's shards, split by split.
+
+    Raises:
+        UserError: there are none.
+    """
+    names = [name for split in splits for name in folder.names(f"{split}/*.parquet")]
+    if not names:
+        raise UserError(
+            f"{folder}: no dataset of action pairs with a {' or '.join(splits)} split here; "
+            "build one with `egoframe data build`"
+        )
+    return names
 
 
 def open_pairs(folder: str | Path, split: str) -> datasets.Dataset:
-    """Open one split of a dataset.
+    """Open one split of a dataset, in a folder or at an fsspec URL.
 
     Raises:
         UserError: there is no such dataset or split.
     """
     import datasets
 
-    shards = sorted((Path(folder) / split).glob("*.parquet"))
-    if not shards:
-        raise UserError(
-            f"{folder}: no dataset of action pairs with a {split} split here; "
-            "build one with `egoframe data build`"
-        )
+    where = Folder(folder)
+    files = [where.link(name) for name in shards(where, (split,))]
     return datasets.concatenate_datasets(
-        [datasets.Dataset.from_parquet(str(path), features=features()) for path in shards]
+        [datasets.Dataset.from_parquet(file, features=features()) for file in files]
     )
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a shard, frames still encoded."""
-    import pyarrow.parquet as pq
+def read_rows(
+    folder: Folder, name: str, columns: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The rows of a shard, frames still encoded, a row group at a time.
 
-    yield from pq.read_table(path).to_pylist()
+    Arguments:
+        columns: only these.
+    Raises:
+        UserError: it cannot be read, or lacks a column.
+    """
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowException
+
+    trouble = f"{folder.link(name)}: damaged, or no shard of action pairs ({{}}); build it again"
+    with folder.open(name) as file:
+        try:
+            table = pq.ParquetFile(file)
+            for column in columns or ():
+                if column not in table.schema_arrow.names:
+                    raise UserError(trouble.format(f"it has no {column}"))
+            batches = table.iter_batches(ROW_GROUP, columns=columns)
+            while (batch := next(batches, None)) is not None:
+                yield from batch.to_pylist()
+        except (OSError, ValueError, ArrowException) as error:
+            raise UserError(trouble.format(first_line(error))) from None

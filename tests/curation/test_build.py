@@ -1,8 +1,9 @@
 import csv
-import hashlib
+import io
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,17 @@ import pytest
 from PIL import Image
 
 from egoframe.curation.build import BuildConfig, build_dataset, report
+from egoframe.curation.filters import FilterConfig
+from egoframe.curation.selection import SelectionConfig
 from egoframe.errors import UserError
-from egoframe.pairs import open_pairs, read_rows, write_shard
-from egoframe.sources.clip import ActionClip
+from egoframe.pairs import Box, open_pairs, read_rows, write_shard
+from egoframe.sources.clip import ActionClip, flawed
 from egoframe.sources.epic import REQUIRED, EpicSource
+from egoframe.storage import Folder
 
 FPS = 10
-CONFIG = BuildConfig(size=64)
+CONFIG = BuildConfig(size=64, selection=SelectionConfig(candidates=0))
+SHARD = "train/00000.parquet"
 
 
 def picture(video: int, frame: int) -> Image.Image:
@@ -49,58 +54,76 @@ def recording(tmp_path) -> Path:
     return folder
 
 
-def build(recording: Path, out: Path, config: BuildConfig = CONFIG) -> list[tuple[int, int]]:
-    return list(build_dataset(EpicSource(recording).clips(), out, config, workers=1))
+def build(recording: Path, out: Path | str, config: BuildConfig = CONFIG) -> Folder:
+    folder = Folder(out)
+    source = EpicSource(recording)
+    steps = build_dataset(source.clips(), folder, config, 1, anomalies=source.anomalies)
+    assert list(steps)[-1] == (4, 4)
+    return folder
 
 
 def test_every_clip_is_kept_or_rejected_with_its_reason(recording, tmp_path):
-    out = tmp_path / "pairs"
-    assert build(recording, out)[-1] == (2, 2)
+    out = build(recording, tmp_path / "pairs")
     told = report(out)
+    assert told.clips == 4
     assert told.kept == {"train": 2, "validation": 0}
-    assert told.rejected == {"unreadable": 2}
-    first = open_pairs(out, "train")[0]
+    assert list(told.rejected.values()) == [2]
+    first = open_pairs(out.url, "train")[0]
     assert (first["action"], first["input_time"], first["action_time"]) == (
         "open up drawer", 0.75, 1.5
     )  # fmt: skip
     truth = np.asarray(picture(0, round(1.5 * FPS) + 1), int)
     assert np.abs(np.asarray(first["action_frame"], int) - truth).mean() < 3
-    assert {row["clip_id"] for row in read_rows(out / "rejected.parquet")} == {
-        "P02_01_0", "P02_01_1"
-    }  # fmt: skip
+    rejected = list(read_rows(out, "rejected.parquet"))
+    assert [row["clip_id"] for row in rejected] == ["P02_01_0", "P02_01_1"]
+    assert {row["reason"] for row in rejected} == set(told.rejected)
+    assert not out.exists("parts")
+    assert "size_categories" in out.read("README.md").decode()
 
 
-def test_a_build_that_was_stopped_goes_on_to_the_same_dataset(recording, tmp_path):
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    build(recording, whole)
+@pytest.mark.parametrize("url", ["{}", "dir::file://{}"])
+def test_a_build_that_was_stopped_goes_on_to_the_same_dataset(recording, tmp_path, url):
+    whole = build(recording, tmp_path / "whole")
+    stopped = Folder(url.format(tmp_path / "stopped"))
     steps: Iterator = build_dataset(EpicSource(recording).clips(), stopped, CONFIG, workers=1)
-    assert next(steps) == (0, 2)
-    assert next(steps) == (1, 2)
+    assert next(steps) == (0, 4)
+    assert next(steps) == (2, 4)
     steps.close()
-    assert not (stopped / "train").exists()
-    build(recording, stopped)
-    a, b = (list(read_rows(folder / "train" / "00000.parquet")) for folder in (whole, stopped))
-    assert a == b
+    assert not stopped.exists("train")
+    build(recording, stopped.url)
+    assert list(read_rows(stopped, SHARD)) == list(read_rows(whole, SHARD))
+    assert report(stopped) == report(whole)
 
 
 def test_building_again_keeps_the_descriptions(recording, tmp_path):
-    out = tmp_path / "pairs"
-    build(recording, out)
-    shard = out / "train" / "00000.parquet"
-    write_shard(shard, [{**row, "description": "so"} for row in read_rows(shard)])
-    assert build(recording, out) == [(2, 2)]
-    assert open_pairs(out, "train")["description"] == ["so", "so"]
+    out = build(recording, tmp_path / "pairs")
+    write_shard(out, SHARD, [{**row, "description": "so"} for row in read_rows(out, SHARD)])
+    build(recording, tmp_path / "pairs")
+    assert open_pairs(out.url, "train")["description"] == ["so", "so"]
 
 
 def test_a_folder_holds_one_dataset(recording, tmp_path):
     out = tmp_path / "pairs"
     build(recording, out)
     with pytest.raises(UserError, match="other settings"):
-        build(recording, out, BuildConfig(size=32))
+        build(recording, out, replace(CONFIG, size=32))
     table = recording / "EPIC_100_train.csv"
     table.write_text(table.read_text().replace("00:00:03.00", "00:00:02.90"))
-    with pytest.raises(UserError, match="other videos"):
+    with pytest.raises(UserError, match="other clips"):
         build(recording, out)
+    (out / "build.json").write_text("{}")
+    with pytest.raises(UserError, match="holds something else"):
+        build(recording, out)
+
+
+def test_the_candidate_that_is_sharpest_is_taken(recording, tmp_path):
+    frames = recording / "rgb_frames" / "P01" / "P01_01"
+    blurred = Image.new("RGB", (64, 64), "grey")
+    for number in (15, 16):  # around 1.5 s the frames of 1.4 and 1.5 s
+        blurred.save(frames / f"frame_{number:010d}.jpg")
+    config = replace(CONFIG, selection=SelectionConfig(candidates=1, spread=0.1))
+    out = build(recording, tmp_path / "pairs", config)
+    assert next(read_rows(out, SHARD))["action_time"] == pytest.approx(1.6)
 
 
 def of_stills(folder: Path, name: str, **more) -> ActionClip:
@@ -120,9 +143,9 @@ def test_stills_are_taken_as_they_are_and_what_is_told_of_them_kept(tmp_path):
     told = {"action": "open the drawer", "description": "So.", "description_source": "teacher"}
     clips = [of_stills(tmp_path, "a", **told), of_stills(tmp_path, "b"),
              of_stills(tmp_path, "damaged"), of_stills(tmp_path, "absent")]  # fmt: skip
-    out = tmp_path / "pairs"
+    out = Folder(tmp_path / "pairs")
     list(build_dataset(clips, out, CONFIG, workers=1))
-    first, second = open_pairs(out, "train")
+    first, second = open_pairs(out.url, "train")
     assert {key: first[key] for key in told} == told
     assert (second["action"], second["description"]) == ("#c c opens the drawer", None)
     assert math.isnan(first["input_time"])
@@ -130,36 +153,96 @@ def test_stills_are_taken_as_they_are_and_what_is_told_of_them_kept(tmp_path):
     for row, frame in ((first, 9), (second, 13)):
         truth = np.asarray(picture(0, frame), int)
         assert np.abs(np.asarray(row["action_frame"], int) - truth).mean() < 3
-    reasons = {row["clip_id"]: row["reason"] for row in read_rows(out / "rejected.parquet")}
-    assert reasons["absent"] == "unreadable: absent.png: no such file"
-    assert reasons["damaged"].startswith("unreadable: damaged.png: is damaged")
+    assert set(report(out).bad_files) == {"damaged.png", "absent.png"}
 
 
-def test_datasets_keep_the_fingerprint_that_they_were_begun_with(tmp_path):
-    """What `build.json` said of a clip before clips could have stills and descriptions."""
-    clip = ActionClip("a", "s", "train", "v", Path("x"), 50.0, 2.0, 1.0, "cut", "cut", "")
-    before = (
-        f"ActionClip(clip_id='a', source='s', split='train', video_id='v', media={Path()!r}, "
-        "fps=50.0, start=2.0, stop=1.0, narration='cut', verb='cut', noun='', critical={}, "
-        "boxes={}, facts=None)"
-    )
-    next(build_dataset([clip], tmp_path, CONFIG, workers=1))
-    told = json.loads((tmp_path / "build.json").read_text())
-    assert told["clips_sha256"] == hashlib.sha256(before.encode()).hexdigest()
+def of_video(recording: Path, name: str, **more) -> ActionClip:
+    return ActionClip(
+        clip_id=name, source="test", split="train", video_id="v",
+        media=recording / "rgb_frames" / "P01" / "P01_01", fps=FPS, narration=name,
+        verb=name, noun="drawer", **{"start": 1.0, "stop": 2.0, **more},
+    )  # fmt: skip
+
+
+def test_what_annotations_tell_is_counted_too(recording, tmp_path):
+    clips = [
+        of_video(recording, "good", critical={"pre": 0.8, "pnr": 1.5}, boxes={1.5: HAND}),
+        of_video(recording, "handless", critical={"pre": 2.8, "pnr": 3.5}, boxes={3.5: MUG}),
+        of_video(recording, "disorder", critical={"pre": 4.0, "pnr": 3.9}),
+        flawed("bad", "test", "train", "v", recording, "stops before it starts"),
+    ]
+    out = Folder(tmp_path / "pairs")
+    list(build_dataset(clips, out, CONFIG, 1, anomalies={"odd": 3}))
+    told = report(out)
+    assert told.kept["train"] == 1
+    assert told.rejected == {
+        "critical frames out of order": 1,
+        "no hand in the action frame": 1,
+        "stops before it starts": 1,
+    }
+    assert told.anomalies == {"odd": 3}
+    (row,) = read_rows(out, SHARD)
+    assert row["hands"] == 1
+    assert [box["label"] for box in row["action_boxes"]] == ["right hand"]
+    rejected = {row["clip_id"]: row for row in read_rows(out, "rejected.parquet")}
+    thumbnail = Image.open(io.BytesIO(rejected["handless"]["action_frame"]["bytes"]))
+    assert thumbnail.size == (64, 64)
+    assert rejected["handless"]["hands"] == 0
+    assert rejected["bad"]["action_frame"] is None
+
+
+HAND = [Box("right hand", 0.1, 0.1, 0.5, 0.5, "mug")]
+MUG = [Box("mug", 0.1, 0.1, 0.5, 0.5)]
+
+
+def test_a_long_video_is_shared_out_and_keeps_its_order(recording, tmp_path):
+    clips = [
+        of_video(recording, f"c{k}", start=1 + k % 7 / 2, stop=2 + k % 7 / 2) for k in range(150)
+    ]
+    clips = [replace(clip, verb="open") for clip in clips]
+    out = Folder(tmp_path / "pairs")
+    config = replace(CONFIG, filters=FilterConfig(max_camera_motion=None))
+    steps = list(build_dataset(clips, out, config, workers=2))
+    assert len(steps) == 4
+    rows = list(read_rows(out, SHARD))
+    assert len(rows) == 150
+    assert sorted(row["pair_id"] for row in rows) == sorted(clip.clip_id for clip in clips)
 
 
 def test_nothing_kept_is_said(recording, tmp_path):
     for path in (recording / "rgb_frames").rglob("*.jpg"):
         path.unlink()
-    build(recording, tmp_path / "pairs")
-    with pytest.raises(UserError, match="no pair was kept \\(unreadable: 4\\)"):
-        report(tmp_path / "pairs")
+    out = build(recording, tmp_path / "pairs")
+    with pytest.raises(UserError, match=r"no pair was kept \(.*: 4\)"):
+        report(out)
 
 
 @pytest.mark.parametrize(
     ("config", "words"),
-    [(BuildConfig(size=8), "size 8"), (BuildConfig(jpeg_quality=0), "jpeg_quality 0")],
+    [
+        (BuildConfig(size=8), "size 8"),
+        (BuildConfig(jpeg_quality=0), "jpeg_quality 0"),
+        (BuildConfig(selection=SelectionConfig(spread=-1.0)), "selection.spread -1.0"),
+    ],
 )
 def test_settings_out_of_range_are_named(recording, tmp_path, config, words):
     with pytest.raises(UserError, match=words):
         build(recording, tmp_path / "pairs", config)
+
+
+def test_no_clips_at_all(tmp_path):
+    with pytest.raises(UserError, match="no annotated actions were found"):
+        list(build_dataset([], Folder(tmp_path), CONFIG))
+
+
+def test_no_room_is_said_and_what_was_finished_is_kept(recording, tmp_path):
+    """A folder that cannot be written, after its settings were."""
+    out = tmp_path / "pairs"
+    steps = build_dataset(EpicSource(recording).clips(), Folder(out), CONFIG, workers=1)
+    next(steps)
+    (out / "parts").write_text("in the way")
+    with pytest.raises(UserError, match=r"parts/000000.parquet: cannot be written"):
+        list(steps)
+    (out / "parts").unlink()
+    build(recording, out)
+    assert json.loads((out / "report.json").read_text())["clips"] == 4

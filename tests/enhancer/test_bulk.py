@@ -12,19 +12,26 @@ from PIL import Image
 from egoframe.enhancer.bulk import VllmEngine, enhance_shard, shards_without
 from egoframe.enhancer.prompts import question
 from egoframe.errors import UserError
-from egoframe.pairs import SPLITS, open_pairs, read_rows, write_shard
+from egoframe.pairs import SPLITS, open_pairs, read_rows, shards, write_shard
+from egoframe.storage import Folder
 from tests.enhancer.families import FAMILIES
 from tests.little_dataset import photo, write_dataset
 
+FIRST, SECOND = "train/00000.parquet", "train/00001.parquet"
+
 
 @pytest.fixture
-def dataset(tmp_path: Path) -> Path:
+def dataset(tmp_path: Path) -> Folder:
     """Two shards of 30 and 10 pairs."""
-    folder = write_dataset(tmp_path / "pairs", described=False)
-    rows = list(read_rows(folder / "train" / "00000.parquet"))
-    write_shard(folder / "train" / "00000.parquet", rows[:30])
-    write_shard(folder / "train" / "00001.parquet", rows[30:])
+    folder = Folder(write_dataset(tmp_path / "pairs", described=False))
+    rows = list(read_rows(folder, FIRST))
+    write_shard(folder, FIRST, rows[:30])
+    write_shard(folder, SECOND, rows[30:])
     return folder
+
+
+def every_row(folder: Folder) -> list[dict]:
+    return [row for shard in shards(folder) for row in read_rows(folder, shard)]
 
 
 class Teller:
@@ -42,32 +49,31 @@ class Teller:
         return [f"{a} {i.getpixel((1, 1))}" for i, a in zip(images, actions, strict=True)]
 
 
-def enhance(folder: Path, engine: Teller, writer: str = "teller") -> None:
+def enhance(folder: Folder, engine: Teller, writer: str = "teller") -> None:
     for shard in shards_without(folder, SPLITS, writer):
-        enhance_shard(shard, engine, writer, 8, lambda _: None)
+        enhance_shard(folder, shard, engine, writer, 8, lambda _: None)
 
 
 def test_every_pair_is_described_and_nothing_else_changes(dataset):
-    before = [row for path in sorted(dataset.glob("*/*")) for row in read_rows(path)]
+    before = every_row(dataset)
     engine = Teller()
     enhance(dataset, engine)
     assert engine.sizes == [8, 8, 8, 6, 8, 2]
-    after = [row for path in sorted(dataset.glob("*/*")) for row in read_rows(path)]
+    after = every_row(dataset)
     assert after[0]["description"] == "take mug (255, 0, 0)"
     assert after[1]["description"] == "take mug (0, 0, 255)"
     assert {row["description_source"] for row in after} == {"teller"}
     changed = ("description", "description_source")
     for old, new in zip(before, after, strict=True):
         assert all(old[key] == new[key] for key in old if key not in changed)
-    assert len(open_pairs(dataset, "train")) == 40
+    assert len(open_pairs(dataset.url, "train")) == 40
 
 
 def test_a_stopped_run_goes_on_with_the_shard_it_stopped_in(dataset):
     with pytest.raises(KeyboardInterrupt):
         enhance(dataset, Teller(batches=5))
     assert list(shards_without(dataset, SPLITS, "teller").values()) == [10]
-    second = dataset / "train" / "00001.parquet"
-    assert {row["description"] for row in read_rows(second)} == {None}
+    assert {row["description"] for row in read_rows(dataset, SECOND)} == {None}
     again = Teller()
     enhance(dataset, again)
     assert again.sizes == [8, 2]
@@ -79,37 +85,36 @@ def test_a_dataset_or_a_picture_that_is_not_there_is_named(dataset, tmp_path):
     with pytest.raises(UserError, match="with a validation split here"):
         shards_without(dataset, ["validation"], "teller")
     with pytest.raises(UserError, match=f"{tmp_path}: no dataset"):
-        shards_without(tmp_path, SPLITS, "teller")
-    shard = dataset / "train" / "00001.parquet"
-    rows = list(read_rows(shard))
+        shards_without(Folder(tmp_path), SPLITS, "teller")
+    rows = list(read_rows(dataset, SECOND))
     rows[3]["input_frame"]["bytes"] = b"no picture"
-    write_shard(shard, rows)
+    write_shard(dataset, SECOND, rows)
     with pytest.raises(UserError, match="pair 33: its input frame is damaged"):
         enhance(dataset, Teller())
 
 
 def test_a_damaged_shard_is_named(dataset):
-    shard = dataset / "train" / "00001.parquet"
+    shard = Path(dataset.path(SECOND))
     content = shard.read_bytes()
     for damaged in (content[:9] + bytes(400) + content[409:], content[:400], b""):
         shard.write_bytes(damaged)
         with pytest.raises(UserError, match=f"^{shard}: damaged, or no shard") as told:
-            enhance_shard(shard, Teller(), "teller", 8, lambda _: None)
+            enhance_shard(dataset, SECOND, Teller(), "teller", 8, lambda _: None)
         assert "\n" not in str(told.value)
     with pytest.raises(UserError, match=f"^{shard}: damaged, or no shard"):
         shards_without(dataset, SPLITS, "teller")
 
 
 def test_a_shard_without_room_stays_as_it_was(dataset, monkeypatch):
-    shard = dataset / "train" / "00001.parquet"
+    shard = Path(dataset.path(SECOND))
     before = shard.read_bytes()
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("datasets.Dataset.to_parquet", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(UserError, match=f"^{shard}: cannot be written .*No space left on device"):
-        enhance_shard(shard, Teller(), "teller", 8, lambda _: None)
+        enhance_shard(dataset, SECOND, Teller(), "teller", 8, lambda _: None)
     assert shard.read_bytes() == before
     monkeypatch.undo()
     enhance(dataset, Teller())

@@ -118,10 +118,10 @@ def test_a_video_shows_the_frame_of_its_time(recording, tmp_path):
     line = (tmp_path / "simulator.jsonl").read_text(encoding="utf-8").splitlines()[0]
     times = json.loads(line)["times"]
     near = [times["pnr"] + step / 50 for step in (-3, 0, 3)]
-    shown = read_frames(tmp_path / "videos" / "P01" / "P01_01.MP4", near, 50)
+    shown = [f for _, f in read_frames(tmp_path / "videos" / "P01" / "P01_01.MP4", near, 50)]
     alone = tmp_path / "frames"
     list(record(alone, RecordConfig(kitchens=2, actions=1, size=64, seed=4, frames_only=True)))
-    still = read_frames(alone / "rgb_frames" / "P01" / "P01_01", [times["pnr"]], 50)[0]
+    ((_, still),) = read_frames(alone / "rgb_frames" / "P01" / "P01_01", [times["pnr"]], 50)
     apart = [np.abs(np.asarray(f, float) - np.asarray(still, float)).mean() for f in shown]
     assert np.argmin(apart) == 1, apart
 

@@ -10,7 +10,7 @@ from egoframe.curation.build import BuildConfig, build_dataset
 from egoframe.errors import UserError
 from egoframe.pairs import open_pairs, read_rows
 from egoframe.sources.lego import LegoSource
-from tests.cli.run import refused, run
+from egoframe.storage import Folder
 from tests.sources.lego_release import CLIP, annotation, still, write_json, write_release
 
 TUNING = "curation_from_gpt/ego4d_for_tuning_forecasting.json"
@@ -56,7 +56,7 @@ def test_annotations_alone_are_enough(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "anomaly"),
+    ("change", "flaw"),
     [
         ({"image_0": None}, "no image_0, image_1 or action"),
         ({"image_1": ["a.jpg"]}, "no image_0, image_1 or action"),
@@ -71,17 +71,21 @@ def test_annotations_alone_are_enough(tmp_path):
         ({"action": "#C C"}, "no action in the narration"),
     ],
 )
-def test_flawed_annotations_are_counted_and_left_out(tmp_path, change, anomaly):
+def test_annotations_of_no_use_are_clips_with_their_flaw(tmp_path, change, flaw):
     (tmp_path / "EgoGen").mkdir()
-    flawed = {**annotation("a", "0", "#C C sits"), **change}
+    odd = {**annotation("a", "0", "#C C sits"), **change}
     sound = annotation("a", "1", "#C C stands")
-    write_json(tmp_path / "ego4d_train.json", {"a": {"0": flawed, "1": sound}})
+    write_json(tmp_path / "ego4d_train.json", {"a": {"0": odd, "1": sound}})
     source = LegoSource(tmp_path)
-    assert [clip.clip_id for clip in source.clips()] == ["a_1"]
-    assert source.anomalies == {anomaly: 1, "times unknown": 1}
+    told = [(clip.clip_id, clip.flaw, clip.split, clip.source) for clip in source.clips()]
+    assert told == [
+        ("a_0", flaw, "train", "lego-ego4d"),
+        ("a_1", None, "train", "lego-ego4d"),
+    ]
+    assert source.anomalies == {"times unknown": 1}
 
 
-def test_clips_that_cannot_name_a_file_and_what_is_no_annotation_are_left_out(tmp_path):
+def test_what_cannot_be_read_is_one_clip_with_a_flaw(tmp_path):
     (tmp_path / "EgoGen").mkdir()
     sound = {"a/b \ud800": annotation("a", "0", "wash \ud800cup")}
     clips = {"../up": sound, ".": sound, "x" * 300: sound, "": sound, "list": [], "b": {"0": 1},
@@ -89,11 +93,19 @@ def test_clips_that_cannot_name_a_file_and_what_is_no_annotation_are_left_out(tm
     write_json(tmp_path / "epickitchen_train.json", clips)
     write_json(tmp_path / "epickitchen_val.json", {"a": sound})
     source = LegoSource(tmp_path)
-    (clip,) = source.clips()
-    assert (clip.clip_id, clip.video_id, clip.narration) == ("a_a%2Fb%20%3F", "a", "wash cup")
-    assert source.anomalies["clip cannot be read"] == 5
-    assert source.anomalies["no image_0, image_1 or action"] == 1
-    assert source.anomalies["action given twice"] == 1
+    told = {clip.clip_id: (clip.video_id, clip.flaw) for clip in source.clips()}
+    unread = "clip cannot be read"
+    assert told == {
+        "___up": ("___up", unread),
+        "_": ("_", unread),
+        "x" * 100: ("x" * 100, unread),
+        "unnamed": ("unnamed", unread),
+        "list": ("list", unread),
+        "b_0": ("b", "no image_0, image_1 or action"),
+        "a_a%2Fb%20%3F": ("a", None),
+        "a_a%2Fb%20%3F#2": ("a", "id given twice"),
+    }
+    assert next(c for c in source.clips() if c.flaw is None).narration == "wash cup"
 
 
 @pytest.mark.parametrize(
@@ -142,16 +154,24 @@ def test_files_of_something_else_are_named(tmp_path, name, content):
     assert "\n" not in str(error.value)
 
 
+def build(release, out):
+    source = LegoSource(release)
+    steps = build_dataset(
+        source.clips(), Folder(out), BuildConfig(size=64), workers=1, anomalies=source.anomalies
+    )
+    *_, last = steps
+    return last
+
+
 def test_the_release_becomes_a_dataset(tmp_path):
     release, out = write_release(tmp_path / "release"), tmp_path / "pairs"
     frames = release / "EgoGen" / "ego4d.fho" / "train" / CLIP
     (frames / "1" / "frame_135.jpg").write_bytes(b"no picture")
     (release / "EgoGen" / "epickitchen" / "train" / "P01_01" / "7" / "frame_120.jpg").unlink()
-    done = run("data", "build", "lego", release, out, "size=64", "--workers=1", "--json")
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    assert build(release, out) == (4, 4)
+    told = json.loads((out / "report.json").read_text())
     assert told["kept"] == {"train": 1, "validation": 1}
-    assert told["rejected"] == {"unreadable": 2}
+    assert sum(told["rejected"].values()) == 2
     assert told["anomalies"] == {"times unknown": 2}
 
     (row,) = open_pairs(out, "train")
@@ -167,24 +187,23 @@ def test_the_release_becomes_a_dataset(tmp_path):
     assert math.isnan(row["input_time"])
     assert math.isnan(row["action_time"])
 
-    reasons = {row["clip_id"]: row["reason"] for row in read_rows(out / "rejected.parquet")}
-    assert reasons[f"{CLIP}_1"].startswith(f"unreadable: {CLIP}/1/frame_135.jpg: is not a JPEG")
-    assert reasons["P01_01_P01_01_7"] == "unreadable: P01_01/7/frame_120.jpg: no such file"
+    rejected = {row["clip_id"]: row for row in read_rows(Folder(out), "rejected.parquet")}
+    assert rejected[f"{CLIP}_1"]["file"] == f"{CLIP}/1/frame_135.jpg"
+    assert "is not a JPEG" in rejected[f"{CLIP}_1"]["detail"]
+    assert rejected["P01_01_P01_01_7"]["file"] == "P01_01/7/frame_120.jpg"
 
     # The same release elsewhere is the same dataset; with another description it is not.
     moved = shutil.move(release, tmp_path / "moved")
-    config = BuildConfig(size=64)
-    assert list(build_dataset(LegoSource(moved).clips(), out, config)) == [(3, 3)]
+    assert build(moved, out) == (4, 4)
     write_json(moved / TUNING, [])
-    with pytest.raises(UserError, match="other videos"):
-        list(build_dataset(LegoSource(moved).clips(), out, config))
+    with pytest.raises(UserError, match="other clips"):
+        build(moved, out)
 
 
 def test_wrong_folders_are_named(tmp_path):
     (tmp_path / "unpacked").mkdir()
     write_json(tmp_path / "unpacked" / "ego4d_val.json", {})
-    out = tmp_path / "out"
-    assert "ego4d_train.json" in refused(run("data", "build", "lego", tmp_path / "absent", out))
+    with pytest.raises(UserError, match=r"ego4d_train\.json"):
+        LegoSource(tmp_path / "absent").clips()
     with pytest.raises(UserError, match="no folder EgoGen here"):
-        list(LegoSource(tmp_path / "unpacked").clips())
-    assert not out.exists()
+        LegoSource(tmp_path / "unpacked").clips()

@@ -3,7 +3,7 @@ import csv
 
 import pytest
 
-from egoframe.sources.narration import lemma, plain_action
+from egoframe.sources.narration import lemma, plain_action, verb_and_noun
 
 # As WordNet 3.0's lemmatiser has them, but for "feed" (it has "fee") and those on the last line
 # (it has "scrap", "tap", "rid", "plat", "star").
@@ -93,3 +93,38 @@ def test_the_wearer_is_left_out_and_the_rest_kept(narration, action):
 def test_narrations_of_no_action_of_the_wearer_are_told_apart(narration, reason):
     with pytest.raises(ValueError, match=reason):
         plain_action(narration)
+
+
+@pytest.mark.parametrize(
+    ("action", "verb", "noun"),
+    [
+        ("open the drawer", "open", "drawer"),
+        ("Put the red marker in the cup.", "put", "marker"),
+        ("pick up the cube and place it in the box", "pick", "cube"),
+        ("turn on the tap", "turn", "tap"),
+        ("take off lid", "take", "lid"),
+        ("pour water into cup", "pour", "water"),
+        ("pick up the bottle of water", "pick", "bottle"),
+        ("look at the screen", "look", "screen"),
+        ("grab the black, small cube!", "grab", "cube"),
+        ("close", "close", ""),
+        ("walk around", "walk", ""),
+        ("", "", ""),
+        ("...", "", ""),
+    ],
+)
+def test_verb_and_first_object(action, verb, noun):
+    assert verb_and_noun(action) == (verb, noun)
+
+
+def test_nouns_of_real_narrations(shared_data):
+    """EPIC-KITCHENS-100's verbs and nouns were parsed from the same narrations, and corrected;
+    the last word of an action is the noun of 73 %."""
+    path = shared_data / "epic100" / "EPIC_100_validation.csv"
+    with path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = [verb_and_noun(row["narration"].replace("-", " ")) for row in rows]
+    told = [(row["verb"].split("-")[0], row["noun"].replace(":", " ").split()) for row in rows]
+    pairs = list(zip(found, told, strict=True))
+    assert sum(verb == right for (verb, _), (right, _) in pairs) > 0.95 * len(rows)
+    assert sum(noun in right for (_, noun), (_, right) in pairs) > 0.88 * len(rows)

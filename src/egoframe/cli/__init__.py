@@ -30,7 +30,15 @@ app.add_typer(train.app, name="train")
 app.add_typer(convert.app, name="convert")
 
 INTERRUPTED = 130  # status of a command that was stopped by Ctrl-C
-EXTRAS = {"mujoco": "kitchen", "av": "data", "datasets": "data", "pyarrow": "data"}
+EXTRAS = {
+    "mujoco": "kitchen",
+    "av": "data",
+    "datasets": "data",
+    "pyarrow": "data",
+    "ijson": "data",
+    "openai": "data",
+    "ray": "cluster",
+}
 
 
 def _version(wanted: bool) -> None:

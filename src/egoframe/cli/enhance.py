@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -18,7 +17,7 @@ BATCH = {"transformers": 16, "vllm": 256}  # pairs; vllm fills its GPU from a lo
 
 
 def enhance(
-    dataset: Annotated[Path, typer.Argument(help="A dataset of action pairs.")],
+    dataset: Annotated[str, typer.Argument(help="A dataset of action pairs: a folder or a URL.")],
     model: Annotated[
         str,
         typer.Option(help="A vision-language model's folder or hub id, or an egoframe model."),
@@ -54,18 +53,22 @@ def enhance(
     """
     from egoframe.enhancer.bulk import enhance_shard, shards_without
     from egoframe.pairs import SPLITS
+    from egoframe.storage import Folder
 
     if engine == "vllm" and bits is not None:
         raise UserError("--bits is for --engine transformers; for vLLM give a quantised model")
     writer = model.rstrip("/")
-    todo = shards_without(dataset, SPLITS if split == "all" else (split,), writer)
+    folder = Folder(dataset)
+    todo = shards_without(folder, SPLITS if split == "all" else (split,), writer)
     if todo:
         opened = _open(model, engine, bits, device, dtype)
         with progress() as bar:
             size = batch_size or BATCH[engine]
             task = bar.add_task("describing", total=sum(todo.values()))
             for shard in todo:
-                enhance_shard(shard, opened, writer, size, lambda count: bar.advance(task, count))
+                enhance_shard(
+                    folder, shard, opened, writer, size, lambda count: bar.advance(task, count)
+                )
     finish({"described": sum(todo.values()), "description_source": writer}, json)
 
 

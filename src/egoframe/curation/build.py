@@ -1,38 +1,36 @@
-"""Builds a dataset of action pairs from clips: resumable, on all cores, in a fixed order."""
+"""Builds a dataset of action pairs from clips: resumable, on all cores or a cluster, in a fixed
+order. The clips are split into units of work, each of one video; a unit's results are files that
+are there once all of it is done, and the dataset is put together from them at the end."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import multiprocessing
-import os
-import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from egoframe.curation import filters
-from egoframe.curation.selection import SelectionConfig, choose_times
-from egoframe.curation.video import UnreadableMedia, read_frames
+from egoframe.curation.card import card
+from egoframe.curation.filters import FilterConfig, ModelsConfig
+from egoframe.curation.selection import SelectionConfig, choose_moments
+from egoframe.curation.unit import Unit, build_unit, give_up
+from egoframe.engine import EngineName, WorkerDied, run_tasks
 from egoframe.errors import UserError
-from egoframe.images import open_photo
 from egoframe.pairs import (
     SPLITS,
-    ActionPair,
-    normalise_action,
     read_rows,
-    to_row,
-    write_pairs,
+    rejected_features,
     write_shard,
+    write_split,
 )
 from egoframe.sources.clip import ActionClip
+from egoframe.storage import Folder
+
+UNIT_BYTES = 100 * 2**20  # of pictures that a worker holds
+MAX_UNIT = 64  # clips
 
 
 @dataclass(frozen=True)
@@ -42,212 +40,171 @@ class BuildConfig:
     size: int = 256  # width and height of the stored frames: the whole frame is fitted into it
     jpeg_quality: int = 95  # without chroma subsampling: no loss that shows in the metrics
     selection: SelectionConfig = field(default_factory=SelectionConfig)
-    filters: filters.FilterConfig = field(default_factory=filters.FilterConfig)
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    models: ModelsConfig = field(default_factory=ModelsConfig)
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What became of the clips; the counts add up to all of them."""
+    """What became of the annotations; kept and rejected add up to all of them."""
 
+    clips: int
     kept: dict[str, int]  # by split
     rejected: dict[str, int]  # by reason
+    bad_files: dict[str, str]  # why, by file
+    anomalies: dict[str, int]  # flaws of annotations that cost no pair
+    notes: dict[str, str]  # what is odd about a file that was read
+    settings: dict[str, Any]
 
 
 def build_dataset(
-    clips: Iterable[ActionClip], out: Path, config: BuildConfig, workers: int | None = None
+    clips: Iterable[ActionClip],
+    out: Folder,
+    config: BuildConfig,
+    workers: int | None = None,
+    engine: EngineName = "processes",
+    anomalies: Mapping[str, int] | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Build the dataset; yields (videos done, videos in all). The same call again goes on, and
+    """Build the dataset; yields (clips done, clips in all). The same call again goes on, and
     leaves a finished dataset as it is, with the descriptions that were written into it.
 
+    Arguments:
+        anomalies: the reader's, looked at once it has read all.
     Raises:
         UserError: no clips, other settings or other clips in `out`, or `out` cannot be written.
     """
-    videos: dict[str, list[ActionClip]] = {}
-    for clip in clips:
-        videos.setdefault(clip.video_id, []).append(clip)
-    if not videos:
+    _check_settings(config)
+    units = _units(clips, config)
+    total = sum(len(unit.clips) for unit in units)
+    if not units:
         raise UserError("no annotated actions were found; nothing to build")
-    _check(out, config, videos)
-    if (out / "report.json").exists():
-        yield len(videos), len(videos)
+    _check(out, config, units)
+    if out.exists("report.json"):
+        yield total, total
         return
-    todo = [name for name in videos if not _part(out, name).exists()]
-    done = len(videos) - len(todo)
-    yield done, len(videos)
-    context = multiprocessing.get_context("spawn")
-    count = max(1, min(workers or os.cpu_count() or 1, 32, len(todo)))
-    with ProcessPoolExecutor(count, context) as pool:
-        waiting = [
-            pool.submit(_build_video, videos[name], _part(out, name), config) for name in todo
-        ]
-        try:
-            for future in waiting:
-                future.result()
-                done += 1
-                yield done, len(videos)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # what runs writes to the same files: wait for it
-            raise
-    _merge(out, list(videos))
+    finished = set(out.names("parts/*.json"))
+    todo = [unit for unit in units if unit.name("json") not in finished]
+    done = total - sum(len(unit.clips) for unit in todo)
+    yield done, total
+    work = partial(build_unit, out=out.link(), config=config)
+    for index, result in run_tasks(work, todo, engine, workers):
+        if isinstance(result, WorkerDied):
+            give_up(todo[index], out, f"kills the process that reads it ({result.why})")
+        done += len(todo[index].clips)
+        yield done, total
+    _merge(out, units, config, dict(anomalies or {}))
 
 
-def report(out: Path) -> BuildReport:
+def report(out: Folder) -> BuildReport:
     """What became of the clips of a finished dataset.
 
     Raises:
         UserError: no pair was kept.
     """
-    told = BuildReport(**json.loads((out / "report.json").read_text(encoding="utf-8")))
+    told = BuildReport(**json.loads(out.read("report.json")))
     if not any(told.kept.values()):
         reasons = ", ".join(f"{reason}: {count}" for reason, count in told.rejected.items())
-        raise UserError(f"{out}: no pair was kept ({reasons}); {out / 'rejected.parquet'} has each")
+        raise UserError(
+            f"{out}: no pair was kept ({reasons}); {out.link('rejected.parquet')} has each"
+        )
     return told
 
 
-def _check(out: Path, config: BuildConfig, videos: dict[str, list[ActionClip]]) -> None:
-    """A folder holds one dataset: what it is made of is written at the start, and compared."""
+def _units(clips: Iterable[ActionClip], config: BuildConfig) -> list[Unit]:
+    """The clips by video, in the order of the annotations, a worker's memory full at a time."""
+    videos: dict[tuple[str, Path], list[ActionClip]] = {}
+    for clip in clips:
+        videos.setdefault((clip.video_id, clip.media), []).append(clip)
+    size = max(1, min(MAX_UNIT, UNIT_BYTES // (2 * 3 * config.size**2)))
+    units: list[Unit] = []
+    for found in videos.values():
+        usable = [clip for clip in found if clip.flaw is None and clip.stills is None]
+        moments = choose_moments(usable, config.selection)
+        found.sort(key=lambda clip: clip.start if clip.start == clip.start else -1.0)
+        for first in range(0, len(found), size):
+            some = found[first : first + size]
+            chosen = {c.clip_id: moments[c.clip_id] for c in some if c.clip_id in moments}
+            units.append(Unit(len(units), some, chosen))
+    return units
+
+
+def _check_settings(config: BuildConfig) -> None:
     if not 32 <= config.size <= 2048:
         raise UserError(f"size {config.size}: from 32 to 2048 pixels")
     if not 1 <= config.jpeg_quality <= 100:
         raise UserError(f"jpeg_quality {config.jpeg_quality}: from 1 to 100")
-    settings = {**asdict(config), "clips_sha256": _fingerprint(videos)}
-    path = out / "build.json"
+    for name, value in asdict(config.selection).items():
+        if value < 0:
+            raise UserError(f"selection.{name} {value}: 0 or more")
+
+
+def _check(out: Folder, config: BuildConfig, units: list[Unit]) -> None:
+    """A folder holds one dataset: what it is made of is written at the start, and compared."""
+    settings = json.loads(json.dumps(asdict(config), default=str))
+    clips = _fingerprint(units)
+    if not out.exists("build.json"):
+        told = {"settings": settings, "clips_sha256": clips}
+        out.write("build.json", json.dumps(told, indent=1) + "\n")
+        return
     try:
-        if path.exists():
-            before = json.loads(path.read_text(encoding="utf-8"))
-            if before.pop("clips_sha256", None) != settings["clips_sha256"]:
-                raise UserError(f"{out}: holds a dataset of other videos; give another folder")
-            if before != asdict(config):
-                raise UserError(f"{out}: holds a dataset with other settings; give another folder")
-            return
-        out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror})") from None
+        before = json.loads(out.read("build.json"))
+        same = before["settings"] == settings
+        if before["clips_sha256"] != clips:
+            raise UserError(f"{out}: holds a dataset of other clips; give another folder")
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{out}: holds something else; give another folder") from None
+    if not same:
+        raise UserError(f"{out}: holds a dataset with other settings; give another folder")
 
 
-def _fingerprint(videos: dict[str, list[ActionClip]]) -> str:
+def _fingerprint(units: list[Unit]) -> str:
     """SHA-256 over every clip that a dataset is made of, but not over where its frames lie."""
     digest = hashlib.sha256()
-    for clip in (clip for clips in videos.values() for clip in clips):
-        digest.update(repr(replace(clip, media=Path())).encode())
-        told = (clip.action, clip.stills, clip.description, clip.description_source)
-        if any(told):
-            digest.update(repr(told).encode())
+    for unit in units:
+        for clip in unit.clips:
+            digest.update(repr(replace(clip, media=Path())).encode())
     return digest.hexdigest()
 
 
-def _part(out: Path, video: str) -> Path:
-    return out / "parts" / f"{video}.parquet"
+def _merge(out: Folder, units: list[Unit], config: BuildConfig, anomalies: dict[str, int]) -> None:
+    """Parts → shards, in the order of the units; rejected.parquet, card and report."""
+    told = [json.loads(out.read(unit.name("json"))) for unit in units]
 
+    def rows(split: str) -> Iterator[dict[str, Any]]:
+        for unit, result in zip(units, told, strict=True):
+            if result["kept"].get(split):
+                yield from (r for r in read_rows(out, unit.name("parquet")) if r["split"] == split)
 
-def _build_video(clips: list[ActionClip], part: Path, config: BuildConfig) -> None:
-    """Everything of one video: the pairs kept, and those rejected with their reason."""
-    rows: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
-    for clip in clips:
-        pair, reason = _build_pair(clip, config)
-        if pair is None:
-            rejected.append({"clip_id": clip.clip_id, "video_id": clip.video_id,
-                             "split": clip.split, "reason": reason})  # fmt: skip
-        else:
-            rows.append(to_row(pair))
-    part.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(line) + "\n" for line in rejected)
-    part.with_suffix(".rejected.jsonl").write_text(text, encoding="utf-8")
-    write_shard(part, rows)
+    def rejected() -> Iterator[dict[str, Any]]:
+        for unit, result in zip(units, told, strict=True):
+            if result["rejected"]:
+                yield from read_rows(out, unit.name("rejected.parquet"))
 
-
-def _build_pair(clip: ActionClip, config: BuildConfig) -> tuple[ActionPair | None, str]:
-    if clip.stop <= clip.start:
-        return None, "stops before it starts"
-    times = choose_times(clip, config.selection)
-    try:
-        if clip.stills is None:
-            frames = read_frames(clip.media, times, clip.fps)
-        else:
-            frames = [_read_still(clip.media, name) for name in clip.stills]
-    except UnreadableMedia as error:
-        return None, f"unreadable: {error}"
-    size = (config.size, config.size)
-    before, action = (np.asarray(f.resize(size, Image.Resampling.BOX)) for f in frames)
-    figures = {
-        "similarity": filters.similarity(before, action),
-        "sharpness": min(filters.sharpness(before), filters.sharpness(action)),
-        "camera_motion": filters.camera_motion(before, action),
-    }
-    reason = filters.reason_to_reject(figures, config.filters)
-    if reason is not None:
-        return None, reason
-    pair = ActionPair(
-        pair_id=clip.clip_id,
-        source=clip.source,
-        split=clip.split,
-        video_id=clip.video_id,
-        narration=clip.narration,
-        action=normalise_action(clip.action or clip.narration),
-        verb=clip.verb,
-        noun=clip.noun,
-        description=clip.description,
-        description_source=clip.description_source,
-        input_frame=_encode(before, config.jpeg_quality),
-        action_frame=_encode(action, config.jpeg_quality),
-        input_time=times[0],
-        action_time=times[1],
-        input_boxes=clip.boxes.get("pre", []),
-        action_boxes=clip.boxes.get("pnr", []),
-        facts=clip.facts,
-        **figures,
+    kept = {}
+    for split in SPLITS:
+        out.delete(split)  # of a merge that was stopped
+        kept[split] = write_split(out, split, rows(split))
+    write_shard(out, "rejected.parquet", rejected(), rejected_features())
+    reasons: Counter[str] = Counter()
+    bad_files: dict[str, str] = {}
+    notes: dict[str, str] = {}
+    for result in told:
+        reasons.update(result["rejected"])
+        bad_files |= {
+            file: why for file, why in result["bad_files"].items() if file not in bad_files
+        }
+        notes |= result["notes"]
+    summary = BuildReport(
+        clips=sum(len(unit.clips) for unit in units),
+        kept=kept,
+        rejected=dict(reasons.most_common()),
+        bad_files=bad_files,
+        anomalies=anomalies,
+        notes=notes,
+        settings=json.loads(json.dumps(asdict(config), default=str)),
     )
-    return pair, ""
-
-
-def _read_still(folder: Path, name: str) -> Image.Image:
-    try:
-        return open_photo(folder / name)
-    except UserError as error:
-        raise UnreadableMedia(str(error).removeprefix(f"{folder}/")) from None
-
-
-def _encode(picture: np.ndarray, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality, subsampling=0)
-    return buffer.getvalue()
-
-
-def _merge(out: Path, videos: list[str]) -> None:
-    """Parts → shards, in the order of the annotations; rejected.parquet, report and card."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def pairs() -> Iterator[ActionPair]:
-        for video in videos:
-            for row in read_rows(_part(out, video)):
-                frames = {k: row[k]["bytes"] for k in ("input_frame", "action_frame")}
-                yield ActionPair(**{**row, **frames})
-
-    for split in SPLITS:  # of a merge that was stopped
-        shutil.rmtree(out / split, ignore_errors=True)
-    kept = write_pairs(out, pairs())
-    lines: list[dict[str, str]] = []
-    for video in videos:
-        text = _part(out, video).with_suffix(".rejected.jsonl").read_text(encoding="utf-8")
-        lines += [json.loads(line) for line in text.splitlines()]
-    schema = pa.schema([(name, pa.string()) for name in ("clip_id", "video_id", "split", "reason")])
-    pq.write_table(pa.Table.from_pylist(lines, schema), out / "rejected.parquet")
-    reasons = Counter(line["reason"].partition(":")[0] for line in lines)
-    (out / "README.md").write_text(_card(kept), encoding="utf-8")
-    told = {"kept": kept, "rejected": dict(reasons)}
-    (out / "report.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-
-
-def _card(kept: dict[str, int]) -> str:
-    files = "".join(f"  - split: {s}\n    path: {s}/*.parquet\n" for s, n in kept.items() if n)
-    return (
-        "---\nconfigs:\n- config_name: default\n  data_files:\n"
-        f"{files}---\n\n# Egocentric action pairs\n\nMade by egoframe: a frame shortly before an "
-        "action, and one while it happens.\nThe frames keep the licence of the recordings they "
-        "come from (`source` names them: pairs of the built-in\n`kitchen` are Apache-2.0, those of "
-        "`epic-kitchens-100` and `lego-epic-kitchens-100`\nCC BY-NC 4.0, those of `lego-ego4d` "
-        "under Ego4D's licence agreement).\n"
-    )
+    if summary.clips != sum(kept.values()) + sum(reasons.values()):
+        raise RuntimeError(f"{out}: the counts do not add up: {summary}")
+    out.write("README.md", card(out, asdict(summary)))
+    out.write("report.json", json.dumps(asdict(summary), indent=1, ensure_ascii=False) + "\n")
+    out.delete("parts")

@@ -1,35 +1,42 @@
-"""Descriptions for a dataset: for the built-in kitchen, from what its simulator knows."""
+"""Descriptions for the built-in kitchen's datasets, from what its simulator knows."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 from egoframe.errors import UserError
 from egoframe.kitchen.teacher import describe
-from egoframe.pairs import SPLITS, read_rows, write_shard
+from egoframe.pairs import read_rows, shards, write_shard
+from egoframe.storage import Folder
 
 KITCHEN_TEACHER = "kitchen-teacher"
 
 
-def describe_from_facts(folder: Path, seed: int = 0) -> int:
+def describe_from_facts(folder: Folder, seed: int = 0) -> int:
     """Write the kitchen teacher's description into every pair that carries facts; how many.
 
     Raises:
         UserError: no dataset here, or no pair of it carries facts.
     """
-    shards = [path for split in SPLITS for path in sorted((folder / split).glob("*.parquet"))]
-    if not shards:
-        raise UserError(f"{folder}: no dataset of action pairs here")
     count = 0
-    for shard in shards:
-        rows = list(read_rows(shard))
-        for row in rows:
+
+    def described(shard: str) -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for row in read_rows(folder, shard):
             if row["facts"] is not None:
                 row["description"] = describe(json.loads(row["facts"]), seed)
                 row["description_source"] = KITCHEN_TEACHER
+                row["description_flags"] = []
                 count += 1
-        write_shard(shard, rows)
+            yield row
+
+    for shard in shards(folder):
+        write_shard(folder, shard, described(shard))
     if count == 0:
-        raise UserError(f"{folder}: its pairs carry no facts of a simulator to describe them from")
+        raise UserError(
+            f"{folder}: its pairs carry no facts of a simulator to describe them from; give a "
+            "teacher with --model, and perhaps --endpoint"
+        )
     return count

@@ -1,82 +1,121 @@
-"""Frames by their time, out of a video or a folder of numbered frames."""
+"""Frames by their time, out of a video or a folder of numbered frames.
+
+Time 0 is the presentation time of the first frame; a time means the frame whose presentation time
+is nearest, of two equally near the earlier. Frames are counted only where a file has no
+presentation times: raw streams, and AVI files with B-frames.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-SEEK_AHEAD = 2.0  # seconds; a longer way to the next wanted frame is skipped, not decoded
+from egoframe.curation import decoding
+from egoframe.curation.decoding import TIE, Wanted
+from egoframe.curation.media import UnreadableMedia, open_video
+from egoframe.errors import first_line
+
+if TYPE_CHECKING:
+    import av
+
+__all__ = ["UnreadableMedia", "VideoFacts", "probe", "read_frames"]
+
+Answer = tuple[int, np.ndarray | UnreadableMedia]
 
 
-class UnreadableMedia(Exception):
-    """A frame or video that cannot be decoded; says which and why."""
+@dataclass(frozen=True)
+class VideoFacts:
+    """What a video says of itself; nan where it does not."""
+
+    fps: float  # average
+    duration: float  # seconds
 
 
-def read_frames(media: Path, times: Sequence[float], fps: float) -> list[Image.Image]:
-    """The frames on show at some times.
+def read_frames(
+    media: Path, times: Sequence[float], fps: float, size: int | None = None
+) -> Iterator[Answer]:
+    """The frames at some times, one at a time, in order of time; each is answered once.
 
     Arguments:
         media: a video, or a folder of `frame_%010d.jpg`, the first numbered 1.
-        times: seconds.
+        times: seconds, in any order, also repeated.
         fps: of the numbered frames; a video's own presentation times count.
-    Raises:
-        UnreadableMedia: a missing or damaged file, or a time past the end.
+        size: fit the whole frame into size × size.
+    Yields:
+        (index into `times`, upright RGB picture (H, W, 3) uint8, or why there is none).
     """
+    wanted = sorted((time, index) for index, time in enumerate(times) if time >= 0)
+    for index, time in enumerate(times):
+        if not time >= 0:
+            yield index, UnreadableMedia(media.name, "negative time", f"{time:.3f} s")
     if media.is_dir():
-        return [_read_numbered(media, round(t * fps) + 1) for t in times]
-    if not media.exists():
-        raise UnreadableMedia(f"{media.name}: no such video")
-    return _decode(media, times)
+        yield from _read_numbered(media, wanted, fps, size)
+    elif wanted:
+        yield from _read_video(media, wanted, size)
 
 
-def _read_numbered(folder: Path, number: int) -> Image.Image:
-    path = folder / f"frame_{number:010d}.jpg"
+def probe(media: Path) -> VideoFacts | UnreadableMedia:
+    """A video's own frame rate and duration, without decoding it."""
     try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except OSError as error:
-        raise UnreadableMedia(f"{folder.name}/{path.name}: {error}") from None
+        with open_video(media) as video:
+            return VideoFacts(video.fps, video.duration)
+    except UnreadableMedia as trouble:
+        return trouble
 
 
-def _decode(path: Path, times: Sequence[float]) -> list[Image.Image]:
-    """One pass over the video, in the order of time; GOPs that hold no wanted frame are skipped."""
+def _read_numbered(folder: Path, wanted: Wanted, fps: float, size: int | None) -> Iterator[Answer]:
+    for time, index in wanted:
+        number = math.ceil(max((time - TIE) * fps - 0.5, 0)) + 1 if time < math.inf else 0
+        name = f"{folder.name}/frame_{number:010d}.jpg"
+        try:
+            with Image.open(folder.parent / name) as opened:
+                picture = opened.convert("RGB")
+        except FileNotFoundError:
+            yield index, UnreadableMedia(name, "no such file")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            yield index, UnreadableMedia(name, "damaged", first_line(error))
+        else:
+            if size is not None:
+                picture = picture.resize((size, size), Image.Resampling.BOX)
+            yield index, np.asarray(picture)
+
+
+def _read_video(media: Path, wanted: Wanted, size: int | None) -> Iterator[Answer]:
     import av
 
-    order = np.argsort(times, kind="stable")
-    found: dict[int, Image.Image] = {}
+    left = {index: None for _, index in wanted}
+    shown: av.VideoFrame | None = None
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "SLICE"
-            base = float(stream.time_base or 0)
-            first = (stream.start_time or 0) * base
-            half = 0.5 / float(stream.average_rate or 50)
-            frames = container.decode(stream)
-            current = None
-            for index in order:
-                wanted = times[index] + first + half  # the frame on show begins before this
-                shown = -np.inf if current is None else _time(current, base)
-                if current is None or wanted - shown > SEEK_AHEAD:
-                    target = int((wanted - 2 * half) / base)
-                    container.seek(max(target, 0), stream=stream, backward=True)
-                    frames, current = container.decode(stream), None
-                ahead = None
-                for frame in frames:
-                    if _time(frame, base) > wanted and current is not None:
-                        ahead = frame
-                        break
-                    current = frame
-                if current is None or (ahead is None and wanted - _time(current, base) > 4 * half):
-                    raise UnreadableMedia(f"{path.name}: no frame at {times[index]:.2f} s")
-                found[int(index)] = current.to_image()
-                current = ahead if ahead is not None else current
-    except (av.FFmpegError, IndexError) as error:
-        raise UnreadableMedia(f"{path.name}: {error}") from None
-    return [found[index] for index in range(len(times))]
+        for index, found in decoding.read(media, wanted):
+            del left[index]
+            if isinstance(found, UnreadableMedia):
+                yield index, found
+                continue
+            if found is not shown:
+                picture, shown = _picture(found, size), found
+            yield index, picture
+    except UnreadableMedia as trouble:
+        yield from ((index, trouble) for index in left)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        why = UnreadableMedia(media.name, "damaged", first_line(error))
+        yield from ((index, why) for index in left)
 
 
-def _time(frame, base: float) -> float:  # type: ignore[no-untyped-def]
-    return float(frame.pts) * base
+def _picture(frame: av.VideoFrame, size: int | None) -> np.ndarray:
+    """RGB, upright."""
+    from av.video.reformatter import Interpolation
+
+    if size is None:
+        picture = frame.to_ndarray(format="rgb24")
+    else:
+        # Without the latter two, swscale takes short cuts that darken a picture by two levels.
+        filters = Interpolation.AREA | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+        picture = frame.reformat(size, size, "rgb24", interpolation=filters).to_ndarray()
+    turns = round(frame.rotation / 90) % 4  # counterclockwise, as np.rot90 does
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture

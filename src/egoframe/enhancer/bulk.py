@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +13,10 @@ from egoframe.enhancer.model import MAX_TOKENS
 from egoframe.enhancer.opening import parts
 from egoframe.enhancer.prompts import check_marks, question
 from egoframe.errors import UserError, first_line
-from egoframe.pairs import read_rows, write_shard
+from egoframe.pairs import features, read_rows, shards, write_shard
+from egoframe.storage import Folder
+
+SOURCE = "description_source"
 
 
 class Engine(Protocol):
@@ -89,30 +91,27 @@ class VllmEngine:
         return [answer.outputs[0].text.strip() for answer in answers]
 
 
-def shards_without(folder: Path, splits: Sequence[str], writer: str) -> dict[Path, int]:
+def shards_without(folder: Folder, splits: Sequence[str], writer: str) -> dict[str, int]:
     """The shards in which not every description is by `writer`, and how many pairs each has.
 
     Raises:
         UserError: there is no dataset, it lacks these splits, or a shard is damaged.
     """
-    import pyarrow.parquet as pq
-
-    shards = [path for split in splits for path in sorted((folder / split).glob("*.parquet"))]
-    if not shards:
-        raise UserError(
-            f"{folder}: no dataset of action pairs with a {' or '.join(splits)} split here"
-        )
     todo = {}
-    for shard in shards:
-        with _readable(shard):
-            sources = pq.read_table(shard, columns=["description_source"])["description_source"]
-        if any(source != writer for source in sources.to_pylist()):
+    for shard in shards(folder, splits):
+        sources = [r["description_source"] for r in read_rows(folder, shard, [SOURCE])]
+        if any(source != writer for source in sources):
             todo[shard] = len(sources)
     return todo
 
 
 def enhance_shard(
-    path: Path, engine: Engine, writer: str, batch_size: int, done: Callable[[int], None]
+    folder: Folder,
+    shard: str,
+    engine: Engine,
+    writer: str,
+    batch_size: int,
+    done: Callable[[int], None],
 ) -> None:
     """Write the engine's descriptions into every pair of a shard, which is replaced at the end.
 
@@ -124,33 +123,14 @@ def enhance_shard(
         UserError: a picture or an action that the model cannot take, with the pair's name; or the
             shard is damaged, or cannot be written.
     """
-    with _readable(path):
-        rows = list(read_rows(path))
+    rows = list(read_rows(folder, shard, tuple(features())))
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         said = engine.describe([_picture(row) for row in batch], [row["action"] for row in batch])
         for row, description in zip(batch, said, strict=True):
-            row |= {"description": description, "description_source": writer}
+            row |= {"description": description, SOURCE: writer, "description_flags": []}
         done(len(batch))
-    try:
-        write_shard(path, rows)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({first_line(error)}), and is as it was; make room, and "
-            "the same command goes on"
-        ) from None
-
-
-@contextmanager
-def _readable(shard: Path) -> Iterator[None]:
-    from pyarrow import ArrowException
-
-    try:
-        yield
-    except (OSError, ValueError, KeyError, ArrowException) as error:
-        raise UserError(
-            f"{shard}: damaged, or no shard of action pairs ({first_line(error)}); build it again"
-        ) from None
+    write_shard(folder, shard, rows)
 
 
 def _picture(row: dict[str, Any]) -> Image.Image:

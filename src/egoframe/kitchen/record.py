@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+from egoframe.engine import WorkerDied, run_tasks
 from egoframe.errors import UserError
 from egoframe.kitchen.style import Split
 
@@ -84,37 +84,14 @@ def record(out: Path, config: RecordConfig, workers: int | None = None) -> Itera
         raise UserError(reason)
     videos = [f"P{k + 1:02d}_01" for k in range(config.kitchens)]
     os.environ.setdefault("LP_NUM_THREADS", "1")  # one software-rendering thread a process
-    told: set[str] = set()
-    while len(told) < len(videos):
-        kept = [v for v in videos if v not in told and _done(out, v).exists()]
-        todo = [k for k, v in enumerate(videos) if v not in told and v not in kept]
-        for video in kept:
-            told.add(video)
-            yield video
-        try:
-            for video in _record_kitchens(out, config, todo, workers):
-                told.add(video)
-                yield video
-        except BrokenExecutor:  # software OpenGL crashes once in a great while
-            if not any(_done(out, videos[k]).exists() for k in todo):
-                raise UserError(f"{out}: the renderer crashes in {videos[todo[0]]}") from None
+    todo = [k for k, video in enumerate(videos) if not _done(out, video).exists()]
+    yield from (video for k, video in enumerate(videos) if k not in set(todo))
+    for index, video in run_tasks(partial(_record_kitchen, out, config), todo, workers=workers):
+        if isinstance(video, WorkerDied):
+            name = videos[todo[index]]
+            raise UserError(f"{out}: the renderer crashes in {name} ({video.why})")
+        yield video
     _write_annotations(out, config, videos)
-
-
-def _record_kitchens(
-    out: Path, config: RecordConfig, kitchens: list[int], workers: int | None
-) -> Iterator[str]:
-    """Record some kitchens in processes of their own; yields the id of each finished video."""
-    context = multiprocessing.get_context("spawn")
-    count = min(workers or os.cpu_count() or 1, max(len(kitchens), 1))
-    with ProcessPoolExecutor(count, context) as pool:
-        running = [pool.submit(_record_kitchen, out, config, k) for k in kitchens]
-        try:
-            for future in as_completed(running):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # what runs writes to the same files: wait for it
-            raise
 
 
 def split_of(config: RecordConfig, kitchen: int) -> Split:

@@ -16,29 +16,35 @@ frame rate is known; elsewhere times are nan.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from egoframe.errors import UserError
 from egoframe.pairs import normalise_action
-from egoframe.sources.clip import ActionClip
+from egoframe.sources.clip import ActionClip, flawed
 from egoframe.sources.narration import plain_action
+from egoframe.sources.reading import (
+    FILE_NAME,
+    mapping,
+    number,
+    read_json,
+    safe_name,
+    sequence,
+    text,
+    unique,
+)
 
 FRAMES = {"ego4d": "ego4d.fho", "epickitchen": "epickitchen"}  # folder of each set
 SOURCES = {"ego4d": "lego-ego4d", "epickitchen": "lego-epic-kitchens-100"}
 SPLITS = {"train": "train", "val": "validation"}
 GPT, VLLM = "gpt-curation", "lego-vllm"  # who wrote a description
-FILE_NAME = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
 FRAME_NUMBER = re.compile(r"(?<!\d)\d{3,10}$", re.ASCII)
-
-Json = TypeVar("Json", dict, list)
 
 
 @dataclass
@@ -46,14 +52,14 @@ class LegoSource:
     """A folder of LEGO's dataset.
 
     Attributes:
-        anomalies: how many annotations have each flaw; counted while reading.
+        anomalies: how many annotations have each flaw that costs no pair; counted while reading.
     """
 
     folder: Path
     anomalies: Counter[str] = field(default_factory=Counter)
 
     def clips(self) -> Iterator[ActionClip]:
-        """Every annotated action that can be read, in the order of the tables.
+        """Every annotated action, in the order of the tables.
 
         Raises:
             UserError: no annotations or no frames here, or a file that is not LEGO's.
@@ -68,65 +74,57 @@ class LegoSource:
             raise UserError(
                 f"{self.folder}: no folder EgoGen here; unpack LEGO's frames beside its annotations"
             )
-        seen: set[str] = set()
-        for (name, split), path in tables.items():
-            rates = self._rates(name)
-            written = self._written_by_gpt(name) if split == "train" else {}
-            for clip_id, action_id, told in self._annotations(path):
-                clip = self._clip(name, split, clip_id, action_id, told, rates, written)
-                if clip is None:
-                    continue
-                if clip.clip_id in seen:
-                    self.anomalies["action given twice"] += 1
-                    continue
-                seen.add(clip.clip_id)
-                yield clip
+        return unique(
+            clip
+            for (name, split), path in tables.items()
+            for clip in self._table(name, split, path)
+        )
 
-    def _annotations(self, path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Clip, action and what is told of it."""
-        for clip_id, actions in _read_json(path, dict).items():
+    def _table(self, name: str, split: str, path: Path) -> Iterator[ActionClip]:
+        rates = self._rates(name)
+        written = self._written_by_gpt(name) if split == "train" else {}
+        for clip_id, actions in read_json(path, dict, "LEGO's").items():
             if not FILE_NAME.fullmatch(clip_id) or not isinstance(actions, dict):
-                self.anomalies["clip cannot be read"] += 1
+                yield self._flawed(name, split, safe_name(clip_id), "clip cannot be read")
                 continue
             for action_id, told in actions.items():
-                yield clip_id, action_id, told if isinstance(told, dict) else {}
+                rate = rates.get(clip_id, math.nan)
+                yield self._clip(name, split, clip_id, action_id, mapping(told), rate, written)
+
+    def _flawed(
+        self, name: str, split: str, video: str, flaw: str, clip_id: str = "", narration: str = ""
+    ) -> ActionClip:
+        media = self.folder / "EgoGen" / FRAMES[name] / split
+        clip_id = clip_id or video
+        return flawed(clip_id, SOURCES[name], SPLITS[split], video, media, flaw, narration)
 
     def _clip(
         self,
         name: str,
         split: str,
-        clip_id: str,
+        video: str,
         action_id: str,
         told: dict[str, Any],
-        rates: dict[str, float],
+        fps: float,
         written: dict[str, str],
-    ) -> ActionClip | None:
-        first, second, narration = (_text(told.get(k)) for k in ("image_0", "image_1", "action"))
-        if first is None or second is None or narration is None:
-            self.anomalies["no image_0, image_1 or action"] += 1
-            return None
-        if _leaves_folder(first) or _leaves_folder(second):
-            self.anomalies["frame outside the folder"] += 1
-            return None
+    ) -> ActionClip:
+        clip_id = f"{video}_{quote(action_id, safe='', errors='replace')}"
         try:
-            action = plain_action(narration) if name == "ego4d" else narration
-        except ValueError as error:
-            self.anomalies[str(error)] += 1
-            return None
+            first, second, narration, action = _read(told, conjugated=name == "ego4d")
+        except ValueError as flaw:
+            narration = text(told.get("action")) or ""
+            return self._flawed(name, split, video, str(flaw), clip_id, narration)
         words = normalise_action(action).split()
-        if not words:
-            self.anomalies["no action in the narration"] += 1
-            return None
-        by_vllm = _text(told.get("llava_forecast_finetune"))
+        by_vllm = text(told.get("llava_forecast_finetune"))
         description, author = (written[first], GPT) if first in written else (by_vllm, VLLM)
-        before, during = self._times(first, second, rates.get(clip_id))
+        before, during = self._times(first, second, fps)
         return ActionClip(
-            clip_id=f"{clip_id}_{quote(action_id, safe='', errors='replace')}",
+            clip_id=clip_id,
             source=SOURCES[name],
             split=SPLITS[split],
-            video_id=clip_id,
+            video_id=video,
             media=self.folder / "EgoGen" / FRAMES[name] / split,
-            fps=rates.get(clip_id, math.nan),
+            fps=fps,
             start=before,
             stop=during,
             narration=narration,
@@ -139,27 +137,26 @@ class LegoSource:
             description_source=author if description else None,
         )
 
-    def _times(self, first: str, second: str, fps: float | None) -> tuple[float, float]:
+    def _times(self, first: str, second: str, fps: float) -> tuple[float, float]:
         """Of both frames, in seconds; nan where they are not known."""
         a, b = (FRAME_NUMBER.search(PurePosixPath(name).stem) for name in (first, second))
-        if fps and a and b and int(a[0]) < int(b[0]):
+        if fps > 0 and a and b and int(a[0]) < int(b[0]):
             return int(a[0]) / fps, int(b[0]) / fps
         self.anomalies["times unknown"] += 1
         return math.nan, math.nan
 
     def _rates(self, name: str) -> dict[str, float]:
         """Frames/s of each clip whose metadata tell it."""
-        clips = _read_json(self.folder / f"{name}_metadata.json", dict)
-        rates = {key: told.get("fps") for key, told in clips.items() if isinstance(told, dict)}
-        return {key: float(fps) for key, fps in rates.items()
-                if isinstance(fps, (int, float)) and 0 < fps < math.inf}  # fmt: skip
+        clips = read_json(self.folder / f"{name}_metadata.json", dict, "LEGO's")
+        rates = {key: number(mapping(told).get("fps")) for key, told in clips.items()}
+        return {key: fps for key, fps in rates.items() if fps and fps > 0}
 
     def _written_by_gpt(self, name: str) -> dict[str, str]:
         """GPT's descriptions, by input frame."""
         path = self.folder / "curation_from_gpt" / f"{name}_for_tuning_forecasting.json"
         written: dict[str, str] = {}
-        for conversation in _read_json(path, list):
-            image, answer = _answered(conversation)
+        for conversation in read_json(path, list, "LEGO's"):
+            image, answer = _answered(mapping(conversation))
             if image is None or answer is None:
                 self.anomalies["conversation cannot be read"] += 1
             else:
@@ -167,39 +164,31 @@ class LegoSource:
         return written
 
 
-def _answered(conversation: Any) -> tuple[str | None, str | None]:
+def _read(told: dict[str, Any], conjugated: bool) -> tuple[str, str, str, str]:
+    """Both frames of an action, its narration, and the action in plain words.
+
+    Raises:
+        ValueError: no pair can be made of it; says why.
+    """
+    first, second, narration = (text(told.get(k)) for k in ("image_0", "image_1", "action"))
+    if first is None or second is None or narration is None:
+        raise ValueError("no image_0, image_1 or action")
+    if _leaves_folder(first) or _leaves_folder(second):
+        raise ValueError("frame outside the folder")
+    action = plain_action(narration) if conjugated else narration
+    if not normalise_action(action):
+        raise ValueError("no action in the narration")
+    return first, second, narration, action
+
+
+def _answered(told: dict[str, Any]) -> tuple[str | None, str | None]:
     """The picture that a conversation is about, and the first answer in it."""
-    told = conversation if isinstance(conversation, dict) else {}
-    turns = told.get("conversations")
-    said = (
-        turn.get("value")
-        for turn in (turns if isinstance(turns, list) else [])
-        if isinstance(turn, dict) and turn.get("from") == "gpt"
-    )
-    return _text(told.get("image")), _text(next(said, None))
-
-
-def _text(value: Any) -> str | None:
-    """Text without space around it or half characters, which no file can hold; else None."""
-    if not isinstance(value, str):
-        return None
-    return value.encode("utf-8", "ignore").decode().strip() or None
+    turns = map(mapping, sequence(told.get("conversations")))
+    said = (turn.get("value") for turn in turns if turn.get("from") == "gpt")
+    return text(told.get("image")), text(next(said, None))
 
 
 def _leaves_folder(name: str) -> bool:
     """Whether a path may lead out of the folder it is read from, on any system."""
     path = PureWindowsPath(name)  # knows slashes, backslashes and drives
     return bool(path.anchor) or ".." in path.parts or "\0" in name
-
-
-def _read_json(path: Path, kind: type[Json]) -> Json:
-    """What a file holds; nothing if there is no such file."""
-    if not path.exists():
-        return kind()
-    try:
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(told, kind):
-        raise UserError(f"{path}: no JSON {kind.__name__}; is this LEGO's file?")
-    return told

@@ -100,3 +100,32 @@ def _whole(stem: str) -> str:
         return stem if stem in KEPT_DOUBLE else stem[:-1]
     silent = f"{stem}e" in SILENT_E_TOO or (SILENT_E.search(stem) and stem not in NO_E)
     return f"{stem}e" if silent else stem
+
+
+# Words that follow a verb without being what it acts on, and those that end the first object.
+PARTICLES = {
+    "a", "an", "the", "that", "this", "these", "those", "your", "my", "his", "her", "its", "up",
+    "down", "on", "off", "out", "in", "over", "away", "back", "around", "at", "to", "into", "with",
+    "for", "from", "of",
+}  # fmt: skip
+ENDS = {
+    "in", "on", "into", "onto", "inside", "to", "toward", "towards", "from", "with", "without",
+    "and", "then", "while", "at", "by", "of", "off", "for", "under", "over", "above", "below",
+    "near", "behind", "beside", "between", "against", "around", "through", "across", "using",
+    "out", "up", "down", "away", "back", "so", "before", "after", "until",
+}  # fmt: skip
+
+
+def verb_and_noun(action: str) -> tuple[str, str]:
+    """The verb of an action in plain words, and the head of its first object: "put" and "marker"
+    of "put the red marker in the cup". The noun is empty where there is none."""
+    words = [word.strip(".,;:!?\"'()").lower() for word in action.split()]
+    verb, *rest = [word for word in words if word] or [""]
+    while rest and rest[0] in PARTICLES:
+        rest = rest[1:]
+    noun = ""
+    for word in rest:
+        if word in ENDS:
+            break
+        noun = word
+    return verb, noun

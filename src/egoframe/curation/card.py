@@ -1,0 +1,142 @@
+"""The card of a dataset: what it holds, where that comes from, and under which licence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from egoframe.pairs import SPLITS, read_rows, shards
+from egoframe.storage import Folder
+
+LICENCES = {  # by source: the hub's name of the licence, and what to know of it
+    "kitchen": ("apache-2.0", "Apache-2.0: rendered by egoframe's built-in kitchen"),
+    "epic-kitchens-100": ("cc-by-nc-4.0", "CC BY-NC 4.0, as EPIC-KITCHENS-100 and VISOR are"),
+    "hd-epic": ("cc-by-nc-4.0", "CC BY-NC 4.0, as HD-EPIC is"),
+    "lego-epic-kitchens-100": ("cc-by-nc-4.0", "CC BY-NC 4.0, as EPIC-KITCHENS-100 is"),
+    "ego4d": ("other", "Ego4D's licence agreement, which does not let frames be passed on"),
+    "lego-ego4d": ("other", "Ego4D's licence agreement, which does not let frames be passed on"),
+    "lerobot": ("other", "as the card of the LeRobot dataset says that they come from"),
+    "clips": ("other", "whatever you allow: they come from videos of your own"),
+}
+COLUMNS = """\
+| column | what |
+|---|---|
+| `pair_id`, `source`, `split`, `video_id` | which annotation of which recording |
+| `narration`, `action`, `verb`, `noun` | as annotated, and in plain words |
+| `description`, `description_source`, `description_flags` | the enriched action, who wrote it, \
+and what it names that nobody annotated |
+| `input_frame`, `action_frame` | shortly before the action, and while it happens |
+| `input_time`, `action_time` | of the frames, in seconds from the video's first |
+| `input_boxes`, `action_boxes` | hands and things; corners in 0..1 of width and height, and what \
+a hand touches |
+| `similarity`, `sharpness`, `exposure`, `camera_motion`, `hands`, `aesthetic` | what the filters \
+looked at |
+| `facts` | what only a simulator knows, as JSON |"""
+LEGO = """\
+@inproceedings{lai2024lego,
+  title     = {{LEGO}: Learning {EGO}centric Action Frame Generation via Visual Instruction Tuning},
+  author    = {Lai, Bolin and Dai, Xiaoliang and Chen, Lawrence and Pang, Guan and Rehg, James M.
+               and Liu, Miao},
+  booktitle = {European Conference on Computer Vision (ECCV)},
+  year      = {2024}
+}"""
+
+
+def card(folder: Folder, told: Mapping[str, Any]) -> str:
+    """A dataset's README.md, with the front matter that hubs and `datasets.load_dataset` read.
+
+    Arguments:
+        folder: the dataset, whose shards are written.
+        told: the fields of its `curation.build.BuildReport`.
+    """
+    from huggingface_hub import DatasetCardData
+
+    kept: dict[str, int] = told["kept"]
+    total = sum(kept.values())
+    splits = [split for split in SPLITS if kept[split]]
+    sources = _sources(folder) if total else Counter()
+    licences = sorted({_licence(source)[0] for source in sources})
+    origins = "".join(f"| {s} | {n:,} | {_licence(s)[1]} |\n" for s, n in sources.items())
+    front = DatasetCardData(
+        pretty_name="Egocentric action pairs",
+        license=licences[0] if len(licences) == 1 else licences or None,
+        language=["en"],
+        task_categories=["image-to-image"],
+        tags=["egocentric", "action-frame-generation"],
+        size_categories=[_size_category(total)],
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [{"split": s, "path": f"{s}/*.parquet"} for s in splits],
+            }
+        ]
+        if splits
+        else None,
+    )
+    rejected = "".join(f"| {reason} | {n:,} |\n" for reason, n in told["rejected"].items())
+    return f"""\
+---
+{front.to_yaml().strip()}
+---
+
+# Egocentric action pairs
+
+Of every action two frames, as the person who acts sees them: one shortly before, and one while it
+happens. Made by [egoframe](https://pypi.org/project/egoframe) for the task of LEGO (Lai et al.,
+ECCV 2024): draw the second from the first and from words.
+
+```python
+from datasets import load_dataset
+
+pairs = load_dataset("PATH OR NAME OF THIS DATASET", split="{(splits or SPLITS)[0]}")
+pairs[0]["input_frame"], pairs[0]["action"], pairs[0]["action_frame"]
+```
+
+## What it holds
+
+{COLUMNS}
+
+Of {told["clips"]:,} annotated actions, {total:,} are here ({_listed(kept)}), each fitted into
+{told["settings"]["size"]}×{told["settings"]["size"]} pixels. The others are named in
+`rejected.parquet`, each with its reason:
+
+| reason | clips |
+|---|---:|
+{rejected}
+`report.json` has the counts and every setting, `egoframe data report` shows them as a page.
+
+## Where it comes from, and its licence
+
+| source | pairs | licence of the frames |
+|---|---:|---|
+{origins}
+## Citation
+
+```bibtex
+{LEGO}
+```
+"""
+
+
+def _licence(source: str) -> tuple[str, str]:
+    return LICENCES.get(source, ("other", "as of the recordings"))
+
+
+def _sources(folder: Folder) -> Counter[str]:
+    names = (row["source"] for s in shards(folder) for row in read_rows(folder, s, ["source"]))
+    return Counter(names)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
+
+
+def _size_category(pairs: int) -> str:
+    """The hub's name for a dataset of this many rows."""
+    bounds = ((1_000, "1K"), (10_000, "10K"), (100_000, "100K"), (1_000_000, "1M"))
+    below = "n<1K"
+    for (bound, name), (_, following) in zip(bounds, (*bounds[1:], (0, "10M")), strict=True):
+        if pairs >= bound:
+            below = f"{name}<n<{following}"
+    return below

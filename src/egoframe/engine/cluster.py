@@ -1,0 +1,59 @@
+"""Tasks as Ray Data, on a cluster or on a Ray of this machine's own.
+
+Ray joins the cluster that RAY_ADDRESS names, and starts one here where it names none. On a cluster,
+recordings and dataset must lie where every machine finds them: in a shared folder, or at a URL.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from egoframe.engine import attempt
+from egoframe.errors import UserError, first_line
+
+
+def run_on_ray(
+    function: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = None
+) -> Iterator[tuple[int, Any]]:
+    """`run_tasks` on Ray, which itself replaces workers and machines that die.
+
+    Raises:
+        UserError: the cluster cannot be reached, or gave up on a task.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if not ray.is_initialized():
+        cores = None if "RAY_ADDRESS" in os.environ else workers or os.cpu_count()
+        try:
+            ray.init(
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                num_cpus=cores,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UserError(f"Ray cannot be started or reached ({first_line(error)})") from None
+    ray.data.DataContext.get_current().enable_progress_bars = False
+
+    def answer(row: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "index": row["index"],
+            "answer": pickle.dumps(attempt(function, pickle.loads(row["task"]))),
+        }
+
+    rows = [{"index": k, "task": pickle.dumps(task)} for k, task in enumerate(tasks)]
+    dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+    try:
+        for row in dataset.map(answer, concurrency=workers).iter_rows():
+            result, trouble = pickle.loads(row["answer"])
+            if trouble is not None:
+                raise trouble
+            yield row["index"], result
+    except ray.exceptions.RayError as error:
+        raise UserError(f"Ray gave up ({first_line(error)}); the same command goes on") from None

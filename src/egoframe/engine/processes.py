@@ -1,0 +1,102 @@
+"""Tasks on this machine's cores. `concurrent.futures` gives up when one worker dies, and does not
+say whose task killed it; here every worker has a pipe of its own, so that it is known."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from egoframe.engine import WorkerDied, attempt
+
+CRASHES = 3  # of one task's workers, before it is given up: the task is to blame
+KILLS = 10  # by somebody else, or for want of memory
+
+
+def run_here(
+    function: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = None
+) -> Iterator[tuple[int, Any]]:
+    """`run_tasks` in processes of this machine; they end with it, whatever ends it."""
+    waiting = deque(range(len(tasks)))
+    deaths: Counter[int] = Counter()
+    crew = [_Worker(function) for _ in range(min(workers or os.cpu_count() or 1, len(tasks)))]
+    try:
+        for worker in crew:
+            worker.give(waiting.popleft(), tasks)
+        while busy := {worker.pipe: worker for worker in crew if worker.task is not None}:
+            for pipe in wait(list(busy)):
+                worker = busy[pipe]  # type: ignore[index]
+                index = worker.task
+                assert index is not None
+                try:
+                    result, error = worker.pipe.recv()
+                except (EOFError, OSError):
+                    code = worker.end()
+                    crew.remove(worker)
+                    crew.append(worker := _Worker(function))
+                    deaths[index] += 1
+                    if deaths[index] < (KILLS if code == -9 else CRASHES):
+                        worker.give(index, tasks)
+                        continue
+                    result, error = WorkerDied(_name(code)), None
+                if error is not None:
+                    raise error
+                worker.task = None
+                if waiting:
+                    worker.give(waiting.popleft(), tasks)
+                yield index, result
+    finally:
+        for worker in crew:
+            worker.end()
+
+
+class _Worker:
+    """A process that is given one task after another."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, function), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.task: int | None = None
+
+    def give(self, index: int, tasks: Sequence[Any]) -> None:
+        self.task = index
+        with contextlib.suppress(OSError):  # it died: waiting for its answer shows that
+            self.pipe.send(tasks[index])
+
+    def end(self) -> int:
+        """Stop it, whatever it does: files are written whole or not at all. Returns its status."""
+        self.pipe.close()
+        if self.task is None:
+            self.process.join(1)
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode or 0
+
+
+def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    while True:
+        try:
+            task = pipe.recv()
+        except EOFError:
+            return
+        answer = attempt(function, task)
+        try:
+            pipe.send(answer)
+        except OSError:
+            return  # nobody waits for it
+
+
+def _name(code: int) -> str:
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"status {code}"

@@ -1,0 +1,46 @@
+"""Functions for workers, which import them by name."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from egoframe.errors import UserError
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def refuse(number: int) -> int:
+    if number == 3:
+        raise UserError("three: no good")
+    return number
+
+
+def crash_once(folder: Path) -> int:
+    """Dies in the first process that tries."""
+    seen = folder / "seen"
+    if not seen.exists():
+        seen.touch()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return 7
+
+
+def crash_at(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return number
+
+
+def tell_who(folder: Path) -> int:
+    """Writes its process's number, and takes its time."""
+    (folder / f"{os.getpid()}.pid").touch()
+    time.sleep(0.3)
+    return os.getpid()
+
+
+def sleep_long(folder: Path) -> int:
+    (folder / f"{os.getpid()}.pid").touch()
+    time.sleep(60)
+    return 0

@@ -1,0 +1,20 @@
+"""Ray of this machine's own."""
+
+import pytest
+
+from egoframe.engine import run_tasks
+from egoframe.errors import UserError
+from tests.engine import jobs
+
+pytestmark = pytest.mark.slow
+
+
+def test_ray_does_the_same_as_processes():
+    ray = pytest.importorskip("ray")
+    try:
+        done = list(run_tasks(jobs.square, [3, 4, 5, 6], "ray", workers=2))
+        assert sorted(done) == [(0, 9), (1, 16), (2, 25), (3, 36)]
+        with pytest.raises(UserError, match="three: no good"):
+            list(run_tasks(jobs.refuse, range(6), "ray", workers=2))
+    finally:
+        ray.shutdown()

@@ -1,0 +1,78 @@
+import contextlib
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from egoframe.engine import WorkerDied, run_tasks
+from egoframe.errors import UserError
+from tests.engine import jobs
+
+
+@pytest.mark.parametrize("workers", [1, 3, None])
+def test_every_task_is_done_once(workers):
+    done = list(run_tasks(jobs.square, [3, 4, 5, 6], workers=workers))
+    assert sorted(done) == [(0, 9), (1, 16), (2, 25), (3, 36)]
+
+
+def test_no_tasks():
+    assert list(run_tasks(jobs.square, [])) == []
+
+
+def test_what_a_task_raises_is_raised_here():
+    with pytest.raises(UserError, match="three: no good"):
+        list(run_tasks(jobs.refuse, range(6), workers=2))
+
+
+def test_a_task_whose_worker_crashed_is_tried_again(tmp_path):
+    assert list(run_tasks(jobs.crash_once, [tmp_path], workers=1)) == [(0, 7)]
+
+
+def test_a_task_that_kills_every_worker_is_given_up_and_the_rest_done():
+    done = dict(run_tasks(jobs.crash_at, range(5), workers=2))
+    assert done.pop(2) == WorkerDied("SIGSEGV")
+    assert done == {0: 0, 1: 1, 3: 3, 4: 4}
+
+
+def test_killed_workers_are_replaced(tmp_path):
+    """One is killed every half second, while eight tasks of 0.3 s are done."""
+    stop = threading.Event()
+
+    def kill() -> None:
+        killed: set[Path] = set()
+        while not stop.wait(0.5):
+            for path in set(tmp_path.glob("*.pid")) - killed:
+                killed.add(path)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(path.stem), signal.SIGKILL)
+                break
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    done = dict(run_tasks(jobs.tell_who, [tmp_path] * 8, workers=2))
+    stop.set()
+    killer.join()
+    assert sorted(done) == list(range(8))
+    assert len(set(done.values())) > 2
+    assert all(isinstance(pid, int) for pid in done.values())
+
+
+def test_stopping_ends_the_workers_at_once(tmp_path):
+    results = run_tasks(jobs.sleep_long, [tmp_path] * 3, workers=2)
+
+    def wait_for_both() -> None:
+        while len(list(tmp_path.glob("*.pid"))) < 2:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=wait_for_both).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert time.monotonic() - started < 20
+    for path in tmp_path.glob("*.pid"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(path.stem), 0)
