@@ -195,7 +195,7 @@ GOOD = Figures(similarity=0.8, sharpness=100.0, exposure=0.5, camera_motion=0.0,
     ("change", "reason"),
     [
         ({}, None),
-        ({"similarity": 0.0, "sharpness": 0.0}, "scene jump"),
+        ({"similarity": -0.1, "sharpness": 0.0}, "scene jump"),
         ({"similarity": 1.0}, "nothing happens"),
         ({"sharpness": 0.0, "exposure": 0.0}, "blurred"),
         ({"exposure": 0.01}, "too dark"),

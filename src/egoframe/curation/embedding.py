@@ -34,7 +34,7 @@ class Embedding(Protocol):
 class PixelEmbedding:
     """Correlation of the two pictures' colours at 24×24, mean colour removed: needs no weights."""
 
-    band = (0.20, 0.9995)
+    band = (0.0, 0.9995)
 
     def similarity(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> list[float]:
         return [_cosine(_thumbnail(a), _thumbnail(b)) for a, b in zip(first, second, strict=True)]
