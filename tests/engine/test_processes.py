@@ -76,3 +76,11 @@ def test_stopping_ends_the_workers_at_once(tmp_path):
     for path in tmp_path.glob("*.pid"):
         with pytest.raises(ProcessLookupError):
             os.kill(int(path.stem), 0)
+
+
+def test_a_worker_uses_one_core_and_the_parents_settings_stay(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
+    assert [answer for _, answer in run_tasks(jobs.threads, names, workers=1)] == ["1", "1"]
+    assert [os.environ.get(name) for name in names] == ["5", None]

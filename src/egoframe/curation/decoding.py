@@ -112,7 +112,9 @@ class SparseReader:
         target = min(near, key=lambda pts: abs(pts - tick))
         if self.ended and self.cut and target >= self.last_dts:  # perhaps of half a packet
             return None
-        del self.known[: max(above - MAX_REORDER, 0)]
+        waits = self.ahead[0][0] if self.ahead else target
+        done = bisect_left(self.known, min(target, waits))
+        del self.known[: max(done - MAX_REORDER, 0)]
         return target
 
     def _is_late(self, tick: float) -> bool:

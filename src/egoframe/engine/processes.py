@@ -9,6 +9,7 @@ import os
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -16,6 +17,7 @@ from egoframe.engine import WorkerDied, attempt
 
 CRASHES = 3  # of one task's workers, before it is given up: the task is to blame
 KILLS = 10  # by somebody else, or for want of memory
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def run_here(
@@ -62,7 +64,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, function), daemon=True)
-        self.process.start()
+        with _one_thread():
+            self.process.start()
         theirs.close()
         self.task: int | None = None
 
@@ -79,6 +82,19 @@ class _Worker:
         self.process.kill()
         self.process.join()
         return self.process.exitcode or 0
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A process that starts meanwhile has one core: its libraries start no thread for each."""
+    before = {name: os.environ[name] for name in THREADS if name in os.environ}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name in THREADS:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
