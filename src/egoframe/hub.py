@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from egoframe.errors import UserError
+from egoframe.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TRIES = 5  # in a row that bring nothing new, before a download gives up
 PAUSE = 1.0  # seconds before the next try
 BLOCK = 1 << 20  # bytes read at once to work out a hash
+READING = {401: ", or a login is needed: hf auth login", 403: ", access must be asked for there"}
 
 
 class HubError(Exception):
@@ -66,7 +67,7 @@ def list_files(repo: str) -> Listing:
         revision = api.model_info(repo, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT).sha
         entries = list(api.list_repo_tree(repo, recursive=True, revision=revision))
     except (HTTPError, OfflineModeIsEnabled, ValueError) as error:
-        raise HubError(_reason(error)) from None
+        raise HubError(reason(error)) from None
     files = tuple(
         HubFile(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
         for entry in entries
@@ -181,9 +182,9 @@ def _continue(url: str, place: Path, have: int, show: Callable[[int], None]) -> 
                     size += out.write(block)
                     show(size)
     except (HfHubHTTPError, OfflineModeIsEnabled) as error:
-        raise HubError(_reason(error)) from None
+        raise HubError(reason(error)) from None
     except HTTPError as error:
-        return _reason(error)
+        return reason(error)
     return ""
 
 
@@ -209,16 +210,18 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _reason(error: Exception) -> str:
+def reason(error: BaseException, ways: Mapping[int, str] = READING) -> str:
+    """Why the hub could not be used, in one line.
+
+    Arguments:
+        ways: what to say of a status beside its number.
+    """
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
     if isinstance(error, OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set"
     if isinstance(error, HfHubHTTPError):
         status, url = error.response.status_code, error.response.url
-        ways = {
-            401: ", or a login is needed: hf auth login",
-            403: ", access must be asked for there",
-        }
-        return f"status {status} from {url.host}{url.path}{ways.get(status, '')}"
+        said = f": {first_line(error.server_message)}" if error.server_message else ""
+        return f"status {status} from {url.host}{url.path}{ways.get(status, said)}"
     return " ".join(str(error).split())[:200] or type(error).__name__

@@ -8,8 +8,15 @@ from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
 from egoframe.curation import filters
-from egoframe.curation.embedding import PixelEmbedding
-from egoframe.curation.filters import Figures, FilterConfig, camera_motion, reason_to_reject
+from egoframe.curation.embedding import ClipEmbedding, PixelEmbedding
+from egoframe.curation.filters import (
+    Figures,
+    FilterConfig,
+    ModelsConfig,
+    camera_motion,
+    reason_to_reject,
+    with_own_band,
+)
 from egoframe.pairs import Box
 
 SIZE = 256
@@ -148,6 +155,7 @@ def test_real_clips_keep_their_action(shared_data):
     """From contact to separation, as their annotations tell."""
     import json
 
+    default = with_own_band(FilterConfig(), ModelsConfig())
     for name in ("video1", "video2"):
         folder = shared_data / "clips"
         told = json.loads((folder / f"{name}_result.json").read_text())
@@ -163,9 +171,9 @@ def test_real_clips_keep_their_action(shared_data):
             exposure=filters.exposure(before, during),
             camera_motion=camera_motion(before, during),
         )
-        assert reason_to_reject(figures, FilterConfig(), PixelEmbedding.band) is None
+        assert reason_to_reject(figures, default) is None
         same = replace(figures, similarity=PixelEmbedding().similarity([before], [before])[0])
-        assert reason_to_reject(same, FilterConfig(), PixelEmbedding.band) == "nothing happens"
+        assert reason_to_reject(same, default) == "nothing happens"
 
 
 def test_nothing_but_arms_and_doors_moves_in_the_kitchen(renderer_available):
@@ -208,14 +216,22 @@ GOOD = Figures(similarity=0.8, sharpness=100.0, exposure=0.5, camera_motion=0.0,
     ],
 )
 def test_every_rejection_has_its_reason(change, reason):
-    config = FilterConfig(min_aesthetic=5.0)
-    assert reason_to_reject(replace(GOOD, **change), config, PixelEmbedding.band) == reason
+    config = with_own_band(FilterConfig(min_aesthetic=5.0), ModelsConfig())
+    assert reason_to_reject(replace(GOOD, **change), config) == reason
 
 
 def test_filters_can_be_set_and_turned_off():
     off = FilterConfig(-1.0, 2.0, None, None, None, None, require_hand=False)
     worst = Figures(similarity=-0.9, sharpness=0.0, exposure=0.0, camera_motion=1.0, hands=0)
-    assert reason_to_reject(worst, off, (0.81, 0.97)) is None
-    assert reason_to_reject(GOOD, FilterConfig(), (0.81, 0.97)) == "scene jump"
-    assert reason_to_reject(GOOD, FilterConfig(min_similarity=0.7), (0.81, 0.97)) is None
-    assert reason_to_reject(GOOD, FilterConfig(max_similarity=0.7), (0.2, 1)) == "nothing happens"
+    assert reason_to_reject(worst, off) is None
+    assert reason_to_reject(GOOD, FilterConfig(min_similarity=0.81)) == "scene jump"
+    assert reason_to_reject(GOOD, FilterConfig(min_similarity=0.7)) is None
+    assert reason_to_reject(GOOD, FilterConfig(max_similarity=0.7)) == "nothing happens"
+
+
+def test_bounds_of_likeness_that_are_not_set_are_the_embeddings_own():
+    pixels, clip = ModelsConfig(), ModelsConfig(clip="openai/clip-vit-large-patch14")
+    assert with_own_band(FilterConfig(), pixels) == FilterConfig(*PixelEmbedding.band)
+    assert with_own_band(FilterConfig(), clip) == FilterConfig(*ClipEmbedding.band)
+    chosen = FilterConfig(min_similarity=-1.0, max_similarity=2.0)
+    assert with_own_band(chosen, clip) == chosen

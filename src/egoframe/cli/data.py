@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from egoframe.cli import data_push, data_report
 from egoframe.cli.output import finish, progress
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Datasets of action pairs.")
 build = typer.Typer(no_args_is_help=True, help="Build a dataset from annotated videos.")
 app.add_typer(build, name="build")
+app.command("report")(data_report.report)
+app.command("push")(data_push.push)
 
 Out = Annotated[str, typer.Argument(help="Where to write the dataset: a folder, or a URL.")]
 Settings = Annotated[list[str] | None, typer.Argument(help="Such as size=128.")]

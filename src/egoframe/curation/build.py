@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from egoframe.curation.card import card
-from egoframe.curation.filters import FilterConfig, ModelsConfig
+from egoframe.curation.filters import FilterConfig, ModelsConfig, with_own_band
 from egoframe.curation.selection import SelectionConfig, choose_moments
 from egoframe.curation.unit import Unit, build_unit, give_up
 from egoframe.engine import EngineName, WorkerDied, run_tasks
@@ -74,6 +74,7 @@ def build_dataset(
         UserError: no clips, other settings or other clips in `out`, or `out` cannot be written.
     """
     _check_settings(config)
+    config = replace(config, filters=with_own_band(config.filters, config.models))
     units = _units(clips, config)
     total = sum(len(unit.clips) for unit in units)
     if not units:

@@ -14,6 +14,7 @@ from PIL import Image
 from egoframe.errors import UserError
 
 THUMBNAIL = 24  # pixels
+PIXELS = (None, "pixels")  # names of the embedding that needs no weights
 BATCH = 32  # pictures that CLIP sees at once
 
 
@@ -99,9 +100,14 @@ class ClipEmbedding:
         return [float(cosine) for cosine in products.sum(-1)]
 
 
+def own_band(name: str | None) -> tuple[float, float]:
+    """The band of the embedding of that name, without opening it."""
+    return PixelEmbedding.band if name in PIXELS else ClipEmbedding.band
+
+
 def open_embedding(name: str | None) -> PixelEmbedding | ClipEmbedding:
     """The embedding of that name: "pixels" (or none), else a CLIP model's folder or hub id."""
-    return PixelEmbedding() if name in (None, "pixels") else ClipEmbedding(str(name))
+    return PixelEmbedding() if name in PIXELS else ClipEmbedding(str(name))
 
 
 def _thumbnail(picture: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ Pictures are uint8 RGB arrays (H, W, 3).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
-from egoframe.curation.embedding import ClipEmbedding, Embedding, open_embedding
+from egoframe.curation.embedding import ClipEmbedding, Embedding, open_embedding, own_band
 from egoframe.errors import UserError
 from egoframe.pairs import Box
 
@@ -145,19 +145,21 @@ def camera_motion(first: np.ndarray, second: np.ndarray) -> float:
     return float(distance.flat[(share - np.minimum(distance, NEARER)).argmax()])
 
 
-def reason_to_reject(
-    figures: Figures, config: FilterConfig, band: tuple[float, float]
-) -> str | None:
-    """Why a pair of these figures is not kept, or None if it is; what is unknown never rejects.
+def with_own_band(config: FilterConfig, models: ModelsConfig) -> FilterConfig:
+    """The same filters, with the embedding's bounds of the likeness where none are set."""
+    low, high = own_band(models.clip)
+    return replace(
+        config,
+        min_similarity=low if config.min_similarity is None else config.min_similarity,
+        max_similarity=high if config.max_similarity is None else config.max_similarity,
+    )
 
-    Arguments:
-        band: the embedding's own, for bounds of the likeness that are not set.
-    """
-    low = band[0] if config.min_similarity is None else config.min_similarity
-    high = band[1] if config.max_similarity is None else config.max_similarity
-    if _below(figures.similarity, low):
+
+def reason_to_reject(figures: Figures, config: FilterConfig) -> str | None:
+    """Why a pair of these figures is not kept, or None if it is; what is unknown never rejects."""
+    if _below(figures.similarity, config.min_similarity):
         return "scene jump"
-    if _above(figures.similarity, high):
+    if _above(figures.similarity, config.max_similarity):
         return "nothing happens"
     if _below(figures.sharpness, config.min_sharpness):
         return "blurred"

@@ -121,9 +121,8 @@ def _results(unit: Unit, config: BuildConfig) -> Iterator[tuple[str, Result]]:
             yield clip.clip_id, _rejected(clip, trouble.reason, str(trouble), file)
         else:
             read.append((clip, *frames))
-    band = open_models(config.models)[0].band
     for (clip, before, during), figures in zip(read, _figures(read, config), strict=True):
-        reason = filters.reason_to_reject(figures, config.filters, band)
+        reason = filters.reason_to_reject(figures, config.filters)
         made = (before, during, figures)
         if reason:
             yield clip.clip_id, _rejected(clip, reason, "", None, *made)
