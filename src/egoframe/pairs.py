@@ -272,7 +272,8 @@ def open_pairs(folder: str | Path, split: str) -> datasets.Dataset:
     where = Folder(folder)
     files = [where.link(name) for name in shards(where, (split,))]
     return datasets.concatenate_datasets(
-        [datasets.Dataset.from_parquet(file, features=features()) for file in files]
+        [datasets.Dataset.from_parquet(file, features=features()) for file in files],
+        split=datasets.NamedSplit(split),
     )
 
 

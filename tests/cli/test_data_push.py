@@ -294,7 +294,7 @@ OPENED = """
 import sys
 from egoframe.pairs import open_pairs
 for split in ("train", "validation"):
-    open_pairs(sys.argv[1], split).push_to_hub("me/opened", split=split)
+    open_pairs(sys.argv[1], split).push_to_hub("me/opened")
 """
 
 
