@@ -26,7 +26,7 @@ ARTICLES = ("the", "a", "an")
 MAX_WORDS, MAX_CHARACTERS = 40, 300  # of an action
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Box:
     """A labelled box; corners in 0..1 of the frame's width and height."""
 

@@ -4,19 +4,18 @@ are there once all of it is done, and the dataset is put together from them at t
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from egoframe.curation.card import card
 from egoframe.curation.filters import FilterConfig, ModelsConfig, with_own_band
-from egoframe.curation.selection import SelectionConfig, choose_moments
-from egoframe.curation.unit import Unit, build_unit, give_up
+from egoframe.curation.selection import SelectionConfig
+from egoframe.curation.unit import build_unit, give_up, unit_file
+from egoframe.curation.units import Units
 from egoframe.engine import EngineName, WorkerDied, run_tasks
 from egoframe.errors import UserError
 from egoframe.pairs import (
@@ -75,24 +74,23 @@ def build_dataset(
     """
     _check_settings(config)
     config = replace(config, filters=with_own_band(config.filters, config.models))
-    units = _units(clips, config)
-    total = sum(len(unit.clips) for unit in units)
+    pictures = 2 * 3 * config.size**2  # bytes of a clip's two frames
+    units = Units(clips, max(1, min(MAX_UNIT, UNIT_BYTES // pictures)), config.selection)
     if not units:
         raise UserError("no annotated actions were found; nothing to build")
-    _check(out, config, units)
+    _check(out, config, units.clips_sha256)
     if out.exists("report.json"):
-        yield total, total
+        yield units.clips, units.clips
         return
-    finished = set(out.names("parts/*.json"))
-    todo = [unit for unit in units if unit.name("json") not in finished]
-    done = total - sum(len(unit.clips) for unit in todo)
-    yield done, total
+    todo = units.without(set(out.names("parts/*.json")))
+    done = units.clips - todo.clips
+    yield done, units.clips
     work = partial(build_unit, out=out.link(), config=config)
     for index, result in run_tasks(work, todo, engine, workers):
         if isinstance(result, WorkerDied):
             give_up(todo[index], out, f"kills the process that reads it ({result.why})")
-        done += len(todo[index].clips)
-        yield done, total
+        done += todo.places[index].clips
+        yield done, units.clips
     _merge(out, units, config, dict(anomalies or {}))
 
 
@@ -111,24 +109,6 @@ def report(out: Folder) -> BuildReport:
     return told
 
 
-def _units(clips: Iterable[ActionClip], config: BuildConfig) -> list[Unit]:
-    """The clips by video, in the order of the annotations, a worker's memory full at a time."""
-    videos: dict[tuple[str, Path], list[ActionClip]] = {}
-    for clip in clips:
-        videos.setdefault((clip.video_id, clip.media), []).append(clip)
-    size = max(1, min(MAX_UNIT, UNIT_BYTES // (2 * 3 * config.size**2)))
-    units: list[Unit] = []
-    for found in videos.values():
-        usable = [clip for clip in found if clip.flaw is None and clip.stills is None]
-        moments = choose_moments(usable, config.selection)
-        found.sort(key=lambda clip: clip.start if clip.start == clip.start else -1.0)
-        for first in range(0, len(found), size):
-            some = found[first : first + size]
-            chosen = {c.clip_id: moments[c.clip_id] for c in some if c.clip_id in moments}
-            units.append(Unit(len(units), some, chosen))
-    return units
-
-
 def _check_settings(config: BuildConfig) -> None:
     if not 32 <= config.size <= 2048:
         raise UserError(f"size {config.size}: from 32 to 2048 pixels")
@@ -139,10 +119,9 @@ def _check_settings(config: BuildConfig) -> None:
             raise UserError(f"selection.{name} {value}: 0 or more")
 
 
-def _check(out: Folder, config: BuildConfig, units: list[Unit]) -> None:
+def _check(out: Folder, config: BuildConfig, clips: str) -> None:
     """A folder holds one dataset: what it is made of is written at the start, and compared."""
     settings = json.loads(json.dumps(asdict(config), default=str))
-    clips = _fingerprint(units)
     if not out.exists("build.json"):
         told = {"settings": settings, "clips_sha256": clips}
         out.write("build.json", json.dumps(told, indent=1) + "\n")
@@ -158,28 +137,21 @@ def _check(out: Folder, config: BuildConfig, units: list[Unit]) -> None:
         raise UserError(f"{out}: holds a dataset with other settings; give another folder")
 
 
-def _fingerprint(units: list[Unit]) -> str:
-    """SHA-256 over every clip that a dataset is made of, but not over where its frames lie."""
-    digest = hashlib.sha256()
-    for unit in units:
-        for clip in unit.clips:
-            digest.update(repr(replace(clip, media=Path())).encode())
-    return digest.hexdigest()
-
-
-def _merge(out: Folder, units: list[Unit], config: BuildConfig, anomalies: dict[str, int]) -> None:
+def _merge(out: Folder, units: Units, config: BuildConfig, anomalies: dict[str, int]) -> None:
     """Parts → shards, in the order of the units; rejected.parquet, card and report."""
-    told = [json.loads(out.read(unit.name("json"))) for unit in units]
+    numbers = [place.number for place in units.places]
+    told = [json.loads(out.read(unit_file(number, "json"))) for number in numbers]
 
     def rows(split: str) -> Iterator[dict[str, Any]]:
-        for unit, result in zip(units, told, strict=True):
+        for number, result in zip(numbers, told, strict=True):
             if result["kept"].get(split):
-                yield from (r for r in read_rows(out, unit.name("parquet")) if r["split"] == split)
+                found = read_rows(out, unit_file(number, "parquet"))
+                yield from (row for row in found if row["split"] == split)
 
     def rejected() -> Iterator[dict[str, Any]]:
-        for unit, result in zip(units, told, strict=True):
+        for number, result in zip(numbers, told, strict=True):
             if result["rejected"]:
-                yield from read_rows(out, unit.name("rejected.parquet"))
+                yield from read_rows(out, unit_file(number, "rejected.parquet"))
 
     kept = {}
     for split in SPLITS:
@@ -196,7 +168,7 @@ def _merge(out: Folder, units: list[Unit], config: BuildConfig, anomalies: dict[
         }
         notes |= result["notes"]
     summary = BuildReport(
-        clips=sum(len(unit.clips) for unit in units),
+        clips=units.clips,
         kept=kept,
         rejected=dict(reasons.most_common()),
         bad_files=bad_files,

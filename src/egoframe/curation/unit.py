@@ -49,7 +49,12 @@ class Unit:
     moments: dict[str, Moments | str]
 
     def name(self, ending: str) -> str:
-        return f"parts/{self.number:06d}.{ending}"
+        return unit_file(self.number, ending)
+
+
+def unit_file(number: int, ending: str) -> str:
+    """Where in the dataset a unit's result lies: .parquet, .rejected.parquet, and at last .json."""
+    return f"parts/{number:06d}.{ending}"
 
 
 class Frame:

@@ -74,6 +74,46 @@ class Simulated(NamedTuple):
     facts: str
 
 
+class Simulator:
+    """A kitchen's simulator.jsonl: checked as a whole, and read again where something is wanted.
+
+    Raises:
+        UserError: it is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offsets: dict[str, int] = {}  # by narration_id
+        if not path.exists():
+            return
+        try:
+            with path.open("rb") as file:
+                offset = 0
+                for line in file:
+                    told = json.loads(line)
+                    _simulated(told)
+                    self.offsets[told["narration_id"]] = offset
+                    offset += len(line)
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            why = first_line(error)
+            raise UserError(f"{path}: not a kitchen's simulator record ({why})") from None
+
+    def tell(self, narration_id: str) -> Simulated | None:
+        """What is known of an action."""
+        if narration_id not in self.offsets:
+            return None
+        with self.path.open("rb") as file:
+            file.seek(self.offsets[narration_id])
+            return _simulated(json.loads(file.readline()))
+
+
 class Video(NamedTuple):
     """Seconds and frames/s; infinite and none where the table does not know it."""
 
@@ -107,7 +147,7 @@ class EpicSource:
         return unique(self._clips(tables))
 
     def _clips(self, tables: list[tuple[str, Path]]) -> Iterator[ActionClip]:
-        videos, simulator = self._videos(), self._simulator()
+        videos, simulator = self._videos(), Simulator(self.folder / "simulator.jsonl")
         visor = Visor(self.folder, self.anomalies)
         classes = {kind: self._classes(kind) for kind in ("verb", "noun")}
         for split, path in tables:
@@ -121,7 +161,7 @@ class EpicSource:
                 fps = rate if media.is_dir() else video.fps or rate
                 clips = []
                 for line, row in numbered:
-                    told = simulator.get(row["narration_id"])
+                    told = simulator.tell(row["narration_id"])
                     clip = _clip(split, row, f"{path.name}:{line}", media, fps, told, boxes)
                     clips.append(clip)
                     if clip.flaw is None:
@@ -162,26 +202,6 @@ class EpicSource:
             return {row["id"]: list(ast.literal_eval(row["instances"])) for row in rows}
         except (TypeError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
             raise UserError(f"{path}: instances are no list ({first_line(error)})") from None
-
-    def _simulator(self) -> dict[str, Simulated]:
-        """What a kitchen's simulator tells, by narration_id."""
-        path = self.folder / "simulator.jsonl"
-        if not path.exists():
-            return {}
-        try:
-            with path.open(encoding="utf-8") as file:
-                records = map(json.loads, file)
-                return {record["narration_id"]: _simulated(record) for record in records}
-        except (
-            OSError,
-            ValueError,
-            LookupError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
-            why = first_line(error)
-            raise UserError(f"{path}: not a kitchen's simulator record ({why})") from None
 
 
 def seconds(timestamp: str) -> float | None:
