@@ -228,6 +228,27 @@ def write_shard(
     return shard.rows
 
 
+def columns_of(folder: Folder, name: str) -> datasets.Features:
+    """The columns of a dataset's shard, those that somebody added included.
+
+    Raises:
+        UserError: it cannot be read, or lacks a column.
+    """
+    import pyarrow.parquet as pq
+    from datasets import Features
+    from pyarrow import ArrowException
+
+    with folder.open(name) as file:
+        try:
+            found = Features.from_arrow_schema(pq.read_schema(file))
+        except (OSError, ValueError, ArrowException) as error:
+            raise _damaged(folder, name, first_line(error)) from None
+    for column in features():
+        if column not in found:
+            raise _damaged(folder, name, f"it has no {column}")
+    return found
+
+
 def write_split(folder: Folder, split: str, rows: Iterable[dict[str, Any]]) -> int:
     """Write the rows of one split as shards; how many there are."""
     left = iter(rows)
@@ -290,15 +311,20 @@ def read_rows(
     import pyarrow.parquet as pq
     from pyarrow import ArrowException
 
-    trouble = f"{folder.link(name)}: damaged, or no shard of action pairs ({{}}); build it again"
     with folder.open(name) as file:
         try:
             table = pq.ParquetFile(file)
             for column in columns or ():
                 if column not in table.schema_arrow.names:
-                    raise UserError(trouble.format(f"it has no {column}"))
+                    raise _damaged(folder, name, f"it has no {column}")
             batches = table.iter_batches(ROW_GROUP, columns=columns)
             while (batch := next(batches, None)) is not None:
                 yield from batch.to_pylist()
         except (OSError, ValueError, ArrowException) as error:
-            raise UserError(trouble.format(first_line(error))) from None
+            raise _damaged(folder, name, first_line(error)) from None
+
+
+def _damaged(folder: Folder, name: str, why: str) -> UserError:
+    return UserError(
+        f"{folder.link(name)}: damaged, or no shard of action pairs ({why}); build it again"
+    )

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from egoframe.curation.build import BuildConfig, build_dataset, report
-from egoframe.curation.filters import FilterConfig
+from egoframe.curation.filters import FilterConfig, ModelsConfig
 from egoframe.curation.selection import SelectionConfig
 from egoframe.errors import UserError
 from egoframe.pairs import Box, open_pairs, read_rows, write_shard
@@ -114,6 +114,13 @@ def test_a_folder_holds_one_dataset(recording, tmp_path):
     (out / "build.json").write_text("{}")
     with pytest.raises(UserError, match="holds something else"):
         build(recording, out)
+
+
+def test_settings_can_be_corrected_before_anything_is_built(recording, tmp_path):
+    wrong = replace(CONFIG, models=ModelsConfig(clip=str(tmp_path / "absent")))
+    with pytest.raises(UserError, match="no CLIP model"):
+        build(recording, tmp_path / "pairs", wrong)
+    assert report(build(recording, tmp_path / "pairs")).clips == 4
 
 
 def test_the_candidate_that_is_sharpest_is_taken(recording, tmp_path):

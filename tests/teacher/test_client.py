@@ -190,9 +190,35 @@ def test_models_that_know_the_limit_by_its_newer_name():
         assert len(chat.asked) == 2
 
 
+def test_questions_in_flight_learn_the_newer_name_too():
+    def turn(body, _):
+        time.sleep(0.2)
+        return refuse(400, "use 'max_completion_tokens'") if "max_tokens" in body else say("yes")
+
+    async def together(teacher):
+        try:
+            question = [{"role": "user", "content": "Well?"}]
+            return await asyncio.gather(*(teacher.answer(question) for _ in range(5)))
+        finally:
+            await teacher.close()
+
+    with chat_server(turn) as chat:
+        replies = asyncio.run(together(chat.teacher("m", retries=0, timeout=5.0)))
+    assert [reply.text for reply in replies] == ["yes"] * 5
+
+
 def test_what_can_be_no_endpoint(monkeypatch):
     usual = {"temperature": 0.0, "max_tokens": 99, "retries": 0, "timeout": 1.0}
-    for url in ("localhost:8000/v1", "", "ftp://host", "http://[::1"):
+    for url in (
+        "localhost:8000/v1",
+        "",
+        "ftp://host",
+        "http://[::1",
+        "http://",
+        "http://exa mple/v1",
+        "http://localhost:99999/v1",
+        "http://localhost:0x/v1",
+    ):
         with pytest.raises(UserError, match="URL"):
             ChatEndpoint(url, "m", **usual)
     monkeypatch.setenv("OPENAI_API_KEY", "schlüssel")

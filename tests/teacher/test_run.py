@@ -345,9 +345,11 @@ def test_a_remote_journal_is_written_in_chunks(tmp_path):
     folder = dataset(f"memory://{tmp_path}", 45)
     with chat_server(lambda b, n: good(b, n) if n < 45 else refuse(401)) as chat:
         ask(folder, chat, subset=30)
-        assert folder.names("descriptions*") == [journal.CHUNK.format(n) for n in range(2)]
+        first = folder.names("descriptions*")
+        assert [name[:20] for name in first] == ["descriptions-000000-", "descriptions-000001-"]
         ask(folder, chat)
-        assert folder.names("descriptions*") == [journal.CHUNK.format(n) for n in range(3)]
+        assert folder.names("descriptions*")[:2] == first
+        assert len(folder.names("descriptions*")) == 3
         assert len(chat.asked) == 45
     assert len({line["pair_id"] for line in lines(folder)}) == 45
 
@@ -384,3 +386,63 @@ def test_settings_have_ranges():
             TeacherConfig(**bad)
     with pytest.raises(UserError, match="input_price"):
         TeacherConfig(budget=1.0)
+
+
+def test_two_commands_do_not_pay_for_the_same_answers(tmp_path):
+    folder = dataset(tmp_path, 4)
+    with chat_server() as chat:
+        other = journal.Journal(folder, "teacher")
+        with pytest.raises(UserError, match="being described by another command"):
+            ask(folder, chat)
+        assert chat.asked == []
+        other.close()
+        assert ask(folder, chat).described == 4
+
+
+def test_a_question_that_is_refused_for_its_own_sake_holds_up_no_other(tmp_path):
+    folder = dataset(tmp_path, 20)
+    one = list(rows(folder).values())[7]["action"]
+
+    def turn(body, number):
+        if action(body) == one:
+            return refuse(400, "too long", "context_length_exceeded")
+        return good(body, number)
+
+    with chat_server(turn) as chat:
+        told = ask(folder, chat, concurrency=1)
+    refused = [row for row in rows(folder).values() if row["action"] == one]
+    assert told.unanswered == {"status 400: too long": len(refused)}
+    assert told.described == 20 - len(refused)
+
+
+def test_what_is_in_flight_when_an_endpoint_refuses_is_kept(tmp_path):
+    """Seven slow answers are on their way when the eighth question is turned down."""
+    folder = dataset(tmp_path, 8)
+
+    def turn(body, number):
+        if number == 0:
+            time.sleep(0.3)
+            return refuse(401)
+        time.sleep(1)
+        return good(body, number)
+
+    with chat_server(turn) as chat, pytest.raises(UserError, match="OPENAI_API_KEY"):
+        ask(folder, chat, concurrency=8)
+    assert len(lines(folder)) == 7
+    assert sum(row["description"] is not None for row in rows(folder).values()) == 7
+
+
+def test_columns_that_somebody_added_stay(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = dataset(tmp_path, 5)
+    for name in shards(folder):
+        table = pq.read_table(folder.path(name))
+        rating = pa.array(range(len(table)), pa.int64())
+        pq.write_table(table.append_column("rating", rating), folder.path(name))
+    before = {name: row["rating"] for name, row in rows(folder).items()}
+    with chat_server() as chat:
+        assert ask(folder, chat).described == 5
+    assert {name: row["rating"] for name, row in rows(folder).items()} == before
+    assert all(row["description"] for row in rows(folder).values())

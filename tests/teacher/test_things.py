@@ -73,3 +73,24 @@ def test_without_boxes_nothing_can_be_checked():
 def test_words_in_the_singular(words, one):
     assert singular(words) == one
     assert singular(one) == one
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The right hand cups the onion.",
+        "The person lifts the glass lid off the board.",
+        "The left-hand side of the board stays free.",
+        "The board lies at the left hand side, beside the sink.",
+        "Water runs from the tap.",
+    ],
+)
+def test_ordinary_words_are_no_inventions(text):
+    one = scene("cut onion", [box("right hand", "knife"), box("onion"), box("board"), box("tap")])
+    assert invented(one, text, ["water", "sink"]) == []
+
+
+def test_what_looks_like_them_is_invented_still():
+    one = scene("cut onion", [box("right hand", "knife"), box("onion")])
+    text = "With the left hand the person puts two cups and a glass beside the onion."
+    assert invented(one, text, ["water"]) == ["water", "cup", "glass", "left hand"]

@@ -122,7 +122,8 @@ def _check_settings(config: BuildConfig) -> None:
 def _check(out: Folder, config: BuildConfig, clips: str) -> None:
     """A folder holds one dataset: what it is made of is written at the start, and compared."""
     settings = json.loads(json.dumps(asdict(config), default=str))
-    if not out.exists("build.json"):
+    begun = out.exists("report.json") or bool(out.names("parts/*.json"))
+    if not (begun and out.exists("build.json")):
         told = {"settings": settings, "clips_sha256": clips}
         out.write("build.json", json.dumps(told, indent=1) + "\n")
         return

@@ -13,7 +13,7 @@ from egoframe.enhancer.model import MAX_TOKENS
 from egoframe.enhancer.opening import parts
 from egoframe.enhancer.prompts import check_marks, question
 from egoframe.errors import UserError, first_line
-from egoframe.pairs import features, read_rows, shards, write_shard
+from egoframe.pairs import columns_of, read_rows, shards, write_shard
 from egoframe.storage import Folder
 
 SOURCE = "description_source"
@@ -123,14 +123,14 @@ def enhance_shard(
         UserError: a picture or an action that the model cannot take, with the pair's name; or the
             shard is damaged, or cannot be written.
     """
-    rows = list(read_rows(folder, shard, tuple(features())))
+    rows = list(read_rows(folder, shard, tuple(columns_of(folder, shard))))
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         said = engine.describe([_picture(row) for row in batch], [row["action"] for row in batch])
         for row, description in zip(batch, said, strict=True):
             row |= {"description": description, SOURCE: writer, "description_flags": []}
         done(len(batch))
-    write_shard(folder, shard, rows)
+    write_shard(folder, shard, rows, columns_of(folder, shard))
 
 
 def _picture(row: dict[str, Any]) -> Image.Image:

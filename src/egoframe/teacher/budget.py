@@ -42,6 +42,9 @@ class Prices:
 class Purse:
     """Money that is there, spent, and set aside for requests in flight.
 
+    What counts is answers. A request that no answer came to in time may be paid for too; whether
+    it is, nobody tells.
+
     A request is made once its highest price can be set aside. One that cannot be paid while others
     are in flight waits for what they cost in truth.
     """

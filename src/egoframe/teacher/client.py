@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from egoframe.errors import UserError, first_line
 from egoframe.teacher.budget import usual_tokens
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE, LAST_PAUSE = 0.5, 60.0  # seconds; each pause is twice the one before
 LONGEST_WAIT = 600.0  # seconds that an endpoint may ask for
 TRY_AGAIN = (408, 409, 425, 429)  # and 500 and more
+OF_ONE_QUESTION = (400, 413, 422)  # statuses that may be, where others were answered
 NO_ANSWER, NO_CONNECTION = "no answer in time", "no connection"
 UNREADABLE = "no chat completion in the answer"
 TOO_LONG_A_WAIT = "asks to wait for more than ten minutes"
@@ -84,7 +86,7 @@ class ChatEndpoint:
     ) -> None:
         import openai
 
-        if not url.startswith(("http://", "https://")):
+        if not _is_url(url):
             raise UserError(f"{url}: give the endpoint's URL, such as http://localhost:8000/v1")
         self.key = os.environ.get("OPENAI_API_KEY", "").strip()
         if not (self.key.isascii() and self.key.isprintable()):
@@ -96,6 +98,7 @@ class ChatEndpoint:
             )
         except Exception as error:  # whatever its HTTP library thinks of the URL
             raise UserError(f"{url}: no URL of an endpoint ({first_line(error)})") from None
+        self.answered = False  # one question at least
         self.settings: dict[str, Any] = {"model": name, "max_tokens": max_tokens}
         if temperature is not None:
             self.settings["temperature"] = temperature
@@ -121,11 +124,14 @@ class ChatEndpoint:
     async def _try(self, asked: Sequence[Message]) -> Reply:
         import openai
 
+        sent = dict(self.settings)
         create: Any = self.client.chat.completions.with_raw_response.create
         try:
             async with asyncio.timeout(self.timeout):
-                answer = await create(messages=list(asked), **self.settings)
-            return _read(answer.http_response.content, asked)
+                answer = await create(messages=list(asked), **sent)
+            reply = _read(answer.http_response.content, asked)
+            self.answered = True
+            return reply
         except (TimeoutError, openai.APITimeoutError):
             raise _TryLater(NO_ANSWER) from None
         except openai.APIConnectionError:
@@ -133,15 +139,20 @@ class ChatEndpoint:
         except openai.APIStatusError as error:
             if error.code == "content_filter":
                 return Reply(None, 0, 0, finish="content_filter")
-            if "max_completion_tokens" in self._said(error) and "max_tokens" in self.settings:
+            if "max_completion_tokens" in self._said(error) and "max_tokens" in sent:
                 # OpenAI's newer models know the limit by its newer name alone.
-                self.settings["max_completion_tokens"] = self.settings.pop("max_tokens")
+                if "max_tokens" in self.settings:  # no other question was quicker
+                    self.settings["max_completion_tokens"] = self.settings.pop("max_tokens")
                 return await self._try(asked)
             if error.code != "insufficient_quota" and (
                 error.status_code in TRY_AGAIN or error.status_code >= 500
             ):
                 wait = retry_after(error.response.headers)
                 raise _TryLater(f"status {error.status_code}", wait) from None
+            if error.status_code in OF_ONE_QUESTION and (
+                self.answered or error.code == "context_length_exceeded"
+            ):
+                raise NoAnswer(f"status {error.status_code}: {self._said(error)}") from None
             raise UserError(self._refusal(error)) from None
 
     def _refusal(self, error: openai.APIStatusError) -> str:
@@ -167,6 +178,19 @@ class _TryLater(Exception):
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
         self.wait = wait
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return bool(
+            parts.scheme in ("http", "https")
+            and parts.hostname
+            and not any(map(str.isspace, text))
+            and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:  # a port that is none
+        return False
 
 
 def pause(attempt: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from egoframe.storage import Folder
 from egoframe.teacher.answer import Checked
 
 NAME = "descriptions.jsonl"  # in a local dataset
-CHUNK = "descriptions-{:06d}.jsonl"  # elsewhere: nothing can be appended to an object in a store
+CHUNK = "descriptions-{:06d}-{}.jsonl"  # elsewhere: nothing can be appended to an object in a store
 CHUNK_LINES = 20
 KINDS = {"pair_id": str, "model": str, "prompt": str, "attempt": int, "answer": str,
          "description": str | None, "problem": str | None, "input_tokens": int,
@@ -53,11 +54,15 @@ class Journal:
         UserError: the journal cannot be read or written.
     """
 
+    _file: IO[bytes] | None = None
+
     def __init__(self, folder: Folder, model: str) -> None:
         self.folder = folder
+        self._run = uuid.uuid4().hex[:8]
+        if folder.local:
+            self._lock()
         self.input_tokens = self.output_tokens = 0
         self._entries: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
-        self._file: IO[bytes] | None = None
         self._waiting: list[str] = []
         names = folder.names("descriptions*.jsonl")
         self._chunks = len(names)
@@ -92,7 +97,6 @@ class Journal:
             self._flush()
         if self._file is not None:
             self._file.close()
-            self._file = None
 
     def _take(self, entry: Entry) -> None:
         self._entries[entry.pair_id, entry.prompt][entry.attempt] = entry
@@ -100,21 +104,39 @@ class Journal:
         self.output_tokens += entry.output_tokens
 
     def _append(self, line: str) -> None:
-        path = Path(self.folder.path(NAME))
+        assert self._file is not None
         try:
-            if self._file is None:
-                self._file = path.open("ab", buffering=0)
-                line = f"\n{line}" if self._torn else line
-            self._file.write(f"{line}\n".encode())
+            self._file.write(f"{chr(10) if self._torn else ''}{line}\n".encode())
+            self._torn = False
         except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _lock(self) -> None:
+        """Keep others from describing the same dataset meanwhile, where the system can."""
+        try:
+            self._file = Path(self.folder.path(NAME)).open("ab", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
+            import fcntl
+
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            return
+        except BlockingIOError:
             raise UserError(
-                f"{path}: cannot be written ({error.strerror}); what was answered is kept, the "
-                "same command goes on"
+                f"{self.folder}: is being described by another command; wait for it"
             ) from None
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(
+            f"{self.folder.path(NAME)}: cannot be written ({error.strerror}); what was answered is "
+            "kept, the same command goes on"
+        )
 
     def _flush(self) -> None:
         text = "".join(f"{line}\n" for line in self._waiting)
-        self.folder.write(CHUNK.format(self._chunks), text)
+        self.folder.write(CHUNK.format(self._chunks, self._run), text)
         self._chunks += 1
         self._waiting = []
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from egoframe.errors import UserError, printable
-from egoframe.pairs import read_rows, shards, write_shard
+from egoframe.pairs import columns_of, read_rows, shards, write_shard
 from egoframe.storage import Folder
 from egoframe.teacher.answer import check
 from egoframe.teacher.budget import Prices, Purse, most_tokens
@@ -92,7 +92,8 @@ def write_descriptions(
         rows = read_rows(folder, shard, ("pair_id", *WRITTEN))
         stale = any(updated(row) != row for row in rows)
         if stale:
-            write_shard(folder, shard, (updated(row) for row in read_rows(folder, shard)))
+            rows = (updated(row) for row in read_rows(folder, shard))
+            write_shard(folder, shard, rows, columns_of(folder, shard))
 
 
 class _Run:
@@ -118,10 +119,16 @@ class _Run:
     async def all(self, chosen: set[str]) -> None:
         """Ask about every pair; workers take them from one list."""
         scenes = _scenes(self.folder, self.config.splits, chosen)
+        failures: list[UserError] = []
 
         async def work() -> None:
             for scene in scenes:
-                await self._describe(scene)
+                try:
+                    await self._describe(scene)
+                except UserError as error:
+                    failures.append(error)
+                if failures:  # what the others were asked is paid for: it is waited for
+                    return
                 await asyncio.sleep(0)  # what is answered already takes no time: others wait
 
         try:
@@ -132,6 +139,8 @@ class _Run:
             raise errors.exceptions[0] from None
         finally:
             await self.teacher.close()
+        if failures:
+            raise failures[0]
 
     async def _describe(self, scene: Scene) -> None:
         config = self.config

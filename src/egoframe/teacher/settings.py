@@ -43,7 +43,8 @@ class TeacherConfig:
     timeout: float = 120.0  # seconds, until an answer must be there
     input_price: float = 0.0  # money for a million tokens
     output_price: float = 0.0
-    budget: float | None = None  # money for all answers in the dataset's journal, old and new
+    budget: float | None = None  # money for all answers in the dataset's journal, old and new;
+    # a request that timed out may cost some more
     seed: int = 0  # of the subset and of examples that are equally near
 
     def __post_init__(self) -> None:

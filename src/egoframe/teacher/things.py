@@ -42,14 +42,19 @@ saucepan skillet pot wok colander sieve tray knife fork spoon teaspoon tablespoo
 peeler grater scissors corkscrew drawer cupboard cabinet fridge refrigerator freezer oven
 microwave toaster dishwasher hob stove faucet bin sponge towel dishcloth napkin
 apron bread butter cheese egg milk onion garlic tomato potato carrot cucumber apple banana lemon
-chicken pasta dough flour phone laptop book pen pencil screwdriver pliers wrench ruler
-paintbrush bucket broom hose spade shovel rope needle bag basket box chair
+chicken turkey soup pasta dough flour whisk ladle phone laptop book pen pencil screwdriver pliers
+wrench ruler dispenser paintbrush bucket broom hose spade shovel rope needle bag basket box chair
+cat dog
 """
 NAMEABLE = set(NAMEABLE_WORDS.split())
 STOP = {"the", "a", "an", "of", "in", "on", "with", "from", "to", "into", "onto", "and", "for",
         "at", "by", "off", "out", "up", "down", "over", "under", "other", "it", "is",
         "person", "some"}  # fmt: skip
 BREAKS = re.compile(r"\b(?:of|with|from|in|on|for|at|inside|under|near)\b")
+VERB = re.compile(r"\bcups (?=(?:the|an?|its?|his|her|their)\b)", re.IGNORECASE)
+MATERIAL = re.compile(r"\bglass (?=lid|door|jar|bowl|bottle|dish|pane|cover)", re.IGNORECASE)
+BELONGS = {"tap": "sink basin water", "sink": "tap basin water", "hob": "ring flame heat",
+           "kettle": "water steam", "pot": "water steam"}  # fmt: skip
 COMPARISON = re.compile(r"\blike (?:a|an|the) \w+", re.IGNORECASE)  # "like a pencil" is none
 UNCHANGED = ("ss", "us", "is", "ous")  # singulars that end in s
 ODD = {"knives": "knife", "leaves": "leaf", "loaves": "loaf", "halves": "half", "shelves": "shelf",
@@ -106,11 +111,15 @@ def invented(scene: Scene, description: str, objects: Iterable[str]) -> list[str
         told = " ".join((*scene.objects, scene.narration, scene.action, scene.noun))
         known = {kin for word in words(told) for kin in KIN.get(word, {word})}
         known |= SCENERY
+        for thing, parts in BELONGS.items():
+            if thing in known:
+                known |= {kin for part in parts.split() for kin in KIN.get(part, {part})}
         found |= dict.fromkeys(thing for thing in objects if _unknown(thing, known))
         found |= dict.fromkeys(_named(description, known, set(found)))
     if scene.hands:
-        said = " ".join(words(description))
-        found |= dict.fromkeys(h for h in HANDS if h in said and h not in scene.hands)
+        said = description.lower()
+        named = (hand for hand in HANDS if re.search(rf"\b{hand}s?\b(?!-| side)", said))
+        found |= dict.fromkeys(hand for hand in named if hand not in scene.hands)
     return list(found)
 
 
@@ -123,6 +132,8 @@ def _unknown(thing: str, known: set[str]) -> bool:
 def _named(description: str, known: set[str], listed: set[str]) -> Iterator[str]:
     """Things of `NAMEABLE` in a description that are not known, nor in what was listed."""
     already = {word for thing in listed for word in words(thing)}
-    for word in words(COMPARISON.sub("", description)):
+    for pattern in (COMPARISON, VERB, MATERIAL):
+        description = pattern.sub("", description)
+    for word in words(description):
         if word in NAMEABLE and word not in known | already:
             yield word
