@@ -6,6 +6,7 @@ with no code of ours, beside a card and `rejected.parquet`.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -291,7 +292,7 @@ def open_pairs(folder: str | Path, split: str) -> datasets.Dataset:
     import datasets
 
     where = Folder(folder)
-    files = [where.link(name) for name in shards(where, (split,))]
+    files = [glob.escape(where.link(name)) for name in shards(where, (split,))]
     return datasets.concatenate_datasets(
         [datasets.Dataset.from_parquet(file, features=features()) for file in files],
         split=datasets.NamedSplit(split),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import os
 import tempfile
 import uuid
@@ -15,7 +16,7 @@ from egoframe.errors import UserError, first_line
 
 
 class Folder:
-    """A folder, here or at a URL such as `s3://bucket/pairs` or `memory://pairs`.
+    """A folder, here or at a URL such as `s3://bucket/pairs`.
 
     Names inside it are relative, with slashes. What fails says which file, and why.
 
@@ -28,7 +29,7 @@ class Folder:
 
         try:
             self.fs, root = url_to_fs(str(where))
-        except (ImportError, ValueError) as error:
+        except Exception as error:  # whatever a store's own library thinks of it
             raise UserError(f"{where}: {first_line(error)}") from None
         self.root = str(root).rstrip("/") or "/"
         self.url = str(where)
@@ -48,13 +49,28 @@ class Folder:
         return f"{self.url.rstrip('/')}/{name}" if name else self.url
 
     def exists(self, name: str = "") -> bool:
-        return bool(self.fs.exists(self.path(name)))
+        with self._telling(name):
+            return bool(self.fs.exists(self.path(name)))
 
     def names(self, pattern: str) -> list[str]:
         """Names of the files that match a pattern, such as `train/*.parquet`, sorted."""
-        self.fs.invalidate_cache()  # other processes write here too
-        prefix = len(self.root.rstrip("/")) + 1
-        return sorted(str(path)[prefix:] for path in self.fs.glob(self.path(pattern)))
+        folder, _, wanted = pattern.rpartition("/")
+        with self._telling(folder):
+            self.fs.invalidate_cache()  # other processes write here too
+            try:
+                paths = self.fs.ls(self.path(folder), detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        names = fnmatch.filter((str(path).rpartition("/")[2] for path in paths), wanted)
+        return sorted(f"{folder}/{name}" if folder else name for name in names)
+
+    @contextmanager
+    def _telling(self, name: str) -> Iterator[None]:
+        """What a store's own library raises is told in one line."""
+        try:
+            yield
+        except Exception as error:
+            raise UserError(f"{self.link(name)}: cannot be reached ({first_line(error)})") from None
 
     def read(self, name: str) -> bytes:
         """What a file holds.

@@ -116,6 +116,23 @@ def test_a_folder_holds_one_dataset(recording, tmp_path):
         build(recording, out)
 
 
+@pytest.mark.parametrize("name", ["README.md", "train", "report.json"])
+def test_a_folder_that_holds_something_else_is_left_alone(recording, tmp_path, name):
+    mine = tmp_path / "mine" / name / "video.mp4" if name == "train" else tmp_path / "mine" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("{}")
+    with pytest.raises(UserError, match=f"mine: holds something else, {name}"):
+        build(recording, tmp_path / "mine")
+    assert mine.read_text() == "{}"
+    assert not (tmp_path / "mine" / "build.json").exists()
+
+
+def test_any_name_will_do_for_a_folder(recording, tmp_path):
+    out = build(recording, tmp_path / "pairs [v2] * 100%?")
+    assert report(out).clips == 4
+    assert len(open_pairs(out.url, "train")) == 2
+
+
 def test_settings_can_be_corrected_before_anything_is_built(recording, tmp_path):
     wrong = replace(CONFIG, models=ModelsConfig(clip=str(tmp_path / "absent")))
     with pytest.raises(UserError, match="no CLIP model"):

@@ -48,3 +48,23 @@ def sleep_long(folder: Path) -> int:
 
 def threads(name: str) -> str | None:
     return os.environ.get(name)
+
+
+def killed_often(folder: Path) -> int:
+    """Killed twice, then ended, then crashed, before it goes well."""
+    lives = len(list(folder.iterdir()))
+    (folder / str(lives)).touch()
+    ends = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV)
+    if lives < len(ends):
+        os.kill(os.getpid(), ends[lives])
+        time.sleep(5)
+    return 7
+
+
+class Odd(Exception):
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first}, {second}")
+
+
+def odd(_: int) -> None:
+    raise Odd("a", "b")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from egoframe.engine import run_tasks
+from egoframe.engine import WorkerDied, run_tasks
 from egoframe.errors import UserError
 from tests.engine import jobs
 
@@ -18,3 +18,13 @@ def test_ray_does_the_same_as_processes():
             list(run_tasks(jobs.refuse, range(6), "ray", workers=2))
     finally:
         ray.shutdown()
+
+
+def test_a_task_that_kills_every_worker_is_given_up_and_the_rest_done():
+    ray = pytest.importorskip("ray")
+    try:
+        done = dict(run_tasks(jobs.crash_at, range(5), "ray", workers=2))
+    finally:
+        ray.shutdown()
+    assert isinstance(done.pop(2), WorkerDied)
+    assert done == {0: 0, 1: 1, 3: 3, 4: 4}

@@ -1,6 +1,8 @@
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -88,3 +90,27 @@ def test_a_worker_uses_one_core_and_the_parents_settings_stay(monkeypatch):
     names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"]
     assert [answer for _, answer in run_tasks(jobs.threads, names, workers=1)] == ["1", "1"]
     assert [os.environ.get(name) for name in names] == ["5", None]
+
+
+def test_what_kills_from_outside_does_not_count_as_the_tasks_crash(tmp_path):
+    assert list(run_tasks(jobs.killed_often, [tmp_path], workers=1)) == [(0, 7)]
+
+
+def test_an_error_that_cannot_be_sent_is_told_all_the_same():
+    with pytest.raises(RuntimeError, match="Odd: a, b"):
+        list(run_tasks(jobs.odd, [0], workers=1))
+
+
+def test_a_worker_that_cannot_start_blames_no_task(tmp_path):
+    """As in a script that builds without asking whether it is the main module."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from egoframe.engine import run_tasks\n"
+        "from tests.engine.jobs import square\n"
+        "print(list(run_tasks(square, [1, 2], workers=1)))\n"
+    )
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True,
+                          env=os.environ | {"PYTHONPATH": root})  # fmt: skip
+    assert "UserError: a worker process cannot start" in done.stderr
+    assert done.stdout == ""

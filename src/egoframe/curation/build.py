@@ -30,6 +30,7 @@ from egoframe.storage import Folder
 
 UNIT_BYTES = 100 * 2**20  # of pictures that a worker holds
 MAX_UNIT = 64  # clips
+OURS = (*SPLITS, "parts", "report.json", "rejected.parquet", "README.md")  # what a dataset holds
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ def build_dataset(
         raise UserError("no annotated actions were found; nothing to build")
     _check(out, config, units.clips_sha256)
     if out.exists("report.json"):
+        out.delete("parts")  # where it was stopped between the two
         yield units.clips, units.clips
         return
     todo = units.without(set(out.names("parts/*.json")))
@@ -123,6 +125,10 @@ def _check(out: Folder, config: BuildConfig, clips: str) -> None:
     """A folder holds one dataset: what it is made of is written at the start, and compared."""
     settings = json.loads(json.dumps(asdict(config), default=str))
     begun = out.exists("report.json") or bool(out.names("parts/*.json"))
+    if not out.exists("build.json"):
+        for name in OURS:
+            if out.exists(name):
+                raise UserError(f"{out}: holds something else, {name}; give another folder")
     if not (begun and out.exists("build.json")):
         told = {"settings": settings, "clips_sha256": clips}
         out.write("build.json", json.dumps(told, indent=1) + "\n")
@@ -156,7 +162,8 @@ def _merge(out: Folder, units: Units, config: BuildConfig, anomalies: dict[str, 
 
     kept = {}
     for split in SPLITS:
-        out.delete(split)  # of a merge that was stopped
+        for name in out.names(f"{split}/*.parquet"):  # of a merge that was stopped
+            out.delete(name)
         kept[split] = write_split(out, split, rows(split))
     write_shard(out, "rejected.parquet", rejected(), rejected_features())
     reasons: Counter[str] = Counter()

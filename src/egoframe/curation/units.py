@@ -48,7 +48,8 @@ class Units(Sequence[Unit]):
             if video == len(self.offsets):
                 self.offsets.append(array("Q"))
             self.offsets[video].append(self.file.tell())
-            self._write(clip)
+            self._write(pickle.dumps(clip))
+        self._write(b"", flush=True)
         self.clips_sha256 = digest.hexdigest()
         spans = (
             (video, first, min(most, len(offsets) - first))
@@ -86,9 +87,11 @@ class Units(Sequence[Unit]):
         chosen = {c.clip_id: self.moments[c.clip_id] for c in some if c.clip_id in self.moments}
         return Unit(place.number, some, chosen)
 
-    def _write(self, clip: ActionClip) -> None:
+    def _write(self, data: bytes, flush: bool = False) -> None:
         try:
-            pickle.dump(clip, self.file)
+            self.file.write(data)
+            if flush:
+                self.file.flush()
         except OSError as error:
             raise UserError(
                 f"{tempfile.gettempdir()}: the clips cannot wait there ({error.strerror}); give "

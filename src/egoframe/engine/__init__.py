@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -47,5 +48,10 @@ def attempt(function: Callable[[Any], Any], task: Any) -> tuple[Any, Exception |
     except Exception as error:
         import traceback
 
-        error.add_note(traceback.format_exc())  # the traceback itself cannot be sent
+        told = traceback.format_exc()  # the traceback itself cannot be sent
+        error.add_note(told)
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            return None, RuntimeError(told)
         return None, error

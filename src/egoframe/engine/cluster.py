@@ -12,8 +12,10 @@ import pickle
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from egoframe.engine import attempt
+from egoframe.engine import WorkerDied, attempt
 from egoframe.errors import UserError, first_line
+
+RETRIES = 5  # of a task whose worker died
 
 
 def run_on_ray(
@@ -39,7 +41,9 @@ def run_on_ray(
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UserError(f"Ray cannot be started or reached ({first_line(error)})") from None
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = len(tasks)  # a task that kills its workers ends no other
 
     def answer(row: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -50,10 +54,14 @@ def run_on_ray(
     rows = [{"index": k, "task": pickle.dumps(task)} for k, task in enumerate(tasks)]
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
     try:
-        for row in dataset.map(answer, concurrency=workers).iter_rows():
+        left = set(range(len(tasks)))
+        for row in dataset.map(answer, concurrency=workers, max_retries=RETRIES).iter_rows():
             result, trouble = pickle.loads(row["answer"])
             if trouble is not None:
                 raise trouble
+            left.remove(row["index"])
             yield row["index"], result
+        for index in sorted(left):
+            yield index, WorkerDied("on the cluster")
     except ray.exceptions.RayError as error:
         raise UserError(f"Ray gave up ({first_line(error)}); the same command goes on") from None

@@ -14,9 +14,12 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from egoframe.engine import WorkerDied, attempt
+from egoframe.errors import UserError
 
 CRASHES = 3  # of one task's workers, before it is given up: the task is to blame
 KILLS = 10  # by somebody else, or for want of memory
+OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+READY = "ready"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -25,7 +28,8 @@ def run_here(
 ) -> Iterator[tuple[int, Any]]:
     """`run_tasks` in processes of this machine; they end with it, whatever ends it."""
     waiting = deque(range(len(tasks)))
-    deaths: Counter[int] = Counter()
+    crashes: Counter[int] = Counter()
+    kills: Counter[int] = Counter()
     crew = [_Worker(function) for _ in range(min(workers or os.cpu_count() or 1, len(tasks)))]
     try:
         for worker in crew:
@@ -36,16 +40,25 @@ def run_here(
                 index = worker.task
                 assert index is not None
                 try:
-                    result, error = worker.pipe.recv()
+                    answer = worker.pipe.recv()
                 except (EOFError, OSError):
                     code = worker.end()
+                    if code > 0 and not worker.ready:
+                        raise UserError(
+                            f"a worker process cannot start (status {code}, it says why above); a "
+                            'script of your own needs `if __name__ == "__main__":`'
+                        ) from None
                     crew.remove(worker)
                     crew.append(worker := _Worker(function))
-                    deaths[index] += 1
-                    if deaths[index] < (KILLS if code == -9 else CRASHES):
+                    (kills if -code in OUTSIDE else crashes)[index] += 1
+                    if kills[index] < KILLS and crashes[index] < CRASHES:
                         worker.give(index, tasks)
                         continue
-                    result, error = WorkerDied(_name(code)), None
+                    answer = WorkerDied(_name(code)), None
+                if answer == READY:
+                    worker.ready = True
+                    continue
+                result, error = answer
                 if error is not None:
                     raise error
                 worker.task = None
@@ -68,11 +81,12 @@ class _Worker:
             self.process.start()
         theirs.close()
         self.task: int | None = None
+        self.ready = False
 
     def give(self, index: int, tasks: Sequence[Any]) -> None:
-        self.task = index
+        self.task, task = index, tasks[index]
         with contextlib.suppress(OSError):  # it died: waiting for its answer shows that
-            self.pipe.send(tasks[index])
+            self.pipe.send(task)
 
     def end(self) -> int:
         """Stop it, whatever it does: files are written whole or not at all. Returns its status."""
@@ -99,6 +113,8 @@ def _one_thread() -> Iterator[None]:
 
 def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    with contextlib.suppress(OSError):
+        pipe.send(READY)
     while True:
         try:
             task = pipe.recv()

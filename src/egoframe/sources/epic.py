@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from egoframe.errors import UserError, first_line
-from egoframe.pairs import SPLITS, Box
+from egoframe.pairs import SPLITS, Box, normalise_action
 from egoframe.sources.clip import ActionClip, flawed
 from egoframe.sources.reading import FILE_NAME, safe_name, unique
 from egoframe.sources.visor import Visor
@@ -238,7 +238,7 @@ def _clip(
         flaw = "negative time"
     elif stop <= start:
         flaw = "stops before it starts"
-    elif not row["narration"].strip():
+    elif not normalise_action(row["narration"]):
         flaw = "no narration"
     if flaw or start is None or stop is None:
         clip_id, narration = (row["narration_id"] or "").strip() or line, row["narration"] or ""

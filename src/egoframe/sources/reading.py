@@ -54,11 +54,14 @@ def safe_name(name: str) -> str:
 def unique(clips: Iterable[ActionClip]) -> Iterator[ActionClip]:
     """All clips; those whose id an earlier one has, under another id and with that flaw."""
     seen: set[str] = set()
+    given: dict[str, int] = {}  # how often, at least
     for clip in clips:
-        name, count = clip.clip_id, 1
+        count = given.get(clip.clip_id, 0) + 1
+        name = clip.clip_id if count == 1 else f"{clip.clip_id}#{count}"
         while name in seen:
             count += 1
             name = f"{clip.clip_id}#{count}"
+        given[clip.clip_id] = count
         seen.add(name)
         yield clip if count == 1 else replace(clip, clip_id=name, flaw="id given twice")
 
