@@ -80,7 +80,7 @@ class Folder:
         """
         try:
             return bytes(self.fs.cat_file(self.path(name)))
-        except OSError as error:
+        except Exception as error:
             raise UserError(f"{self.link(name)}: cannot be read ({_why(error)})") from None
 
     def open(self, name: str) -> IO[bytes]:
@@ -91,7 +91,7 @@ class Folder:
         """
         try:
             return self.fs.open(self.path(name), "rb")  # type: ignore[no-any-return]
-        except OSError as error:
+        except Exception as error:
             raise UserError(f"{self.link(name)}: cannot be read ({_why(error)})") from None
 
     def write(self, name: str, data: bytes | str) -> None:
@@ -112,7 +112,6 @@ class Folder:
         """
         path = self.path(name)
         try:
-            self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             with _local(Path(path)) if self.local else _remote(self.fs, path) as file:
                 yield file
         except OSError as error:
@@ -123,7 +122,7 @@ class Folder:
 
     def delete(self, name: str) -> None:
         """Remove a file or folder, if it is there."""
-        with contextlib.suppress(FileNotFoundError):
+        with self._telling(name), contextlib.suppress(FileNotFoundError):
             self.fs.rm(self.path(name), recursive=True)
 
 
@@ -133,6 +132,7 @@ def _protocols(fs: Any) -> tuple[str, ...]:
 
 @contextmanager
 def _local(path: Path) -> Iterator[IO[bytes]]:
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.writing")
     try:
         with temporary.open("wb") as file:
@@ -148,8 +148,12 @@ def _remote(fs: Any, path: str) -> Iterator[IO[bytes]]:
     with tempfile.TemporaryDirectory() as folder:
         with open(f"{folder}/file", "wb") as file:
             yield file
-        fs.put_file(f"{folder}/file", path)
+        try:
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            fs.put_file(f"{folder}/file", path)
+        except Exception as error:  # whatever a store's own library raises
+            raise OSError(_why(error)) from None
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or first_line(error)
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or first_line(error)

@@ -28,3 +28,12 @@ def test_a_task_that_kills_every_worker_is_given_up_and_the_rest_done():
         ray.shutdown()
     assert isinstance(done.pop(2), WorkerDied)
     assert done == {0: 0, 1: 1, 3: 3, 4: 4}
+
+
+def test_a_cluster_on_which_nothing_works_is_to_blame_itself():
+    ray = pytest.importorskip("ray")
+    try:
+        with pytest.raises(UserError, match="Ray gave up on every task"):
+            list(run_tasks(jobs.crash_at, [2, 2], "ray", workers=2))
+    finally:
+        ray.shutdown()

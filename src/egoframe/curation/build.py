@@ -162,8 +162,9 @@ def _merge(out: Folder, units: Units, config: BuildConfig, anomalies: dict[str, 
 
     kept = {}
     for split in SPLITS:
-        for name in out.names(f"{split}/*.parquet"):  # of a merge that was stopped
-            out.delete(name)
+        for pattern in ("*.parquet", ".*.writing"):  # of a merge that was stopped
+            for name in out.names(f"{split}/{pattern}"):
+                out.delete(name)
         kept[split] = write_split(out, split, rows(split))
     write_shard(out, "rejected.parquet", rejected(), rejected_features())
     reasons: Counter[str] = Counter()

@@ -45,10 +45,13 @@ def run_on_ray(
     context.enable_progress_bars = False
     context.max_errored_blocks = len(tasks)  # a task that kills its workers ends no other
 
+    def unpack(task: bytes) -> Any:
+        return function(pickle.loads(task))
+
     def answer(row: dict[str, Any]) -> dict[str, Any]:
         return {
             "index": row["index"],
-            "answer": pickle.dumps(attempt(function, pickle.loads(row["task"]))),
+            "answer": pickle.dumps(attempt(unpack, row["task"])),
         }
 
     rows = [{"index": k, "task": pickle.dumps(task)} for k, task in enumerate(tasks)]
@@ -61,6 +64,11 @@ def run_on_ray(
                 raise trouble
             left.remove(row["index"])
             yield row["index"], result
+        if tasks and len(left) == len(tasks):  # it is not the tasks that are to blame
+            raise UserError(
+                "Ray gave up on every task; its logs say why (egoframe must be installed on every "
+                "machine)"
+            )
         for index in sorted(left):
             yield index, WorkerDied("on the cluster")
     except ray.exceptions.RayError as error:

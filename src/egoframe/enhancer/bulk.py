@@ -123,14 +123,15 @@ def enhance_shard(
         UserError: a picture or an action that the model cannot take, with the pair's name; or the
             shard is damaged, or cannot be written.
     """
-    rows = list(read_rows(folder, shard, tuple(columns_of(folder, shard))))
+    columns = columns_of(folder, shard)
+    rows = list(read_rows(folder, shard))
     for start in range(0, len(rows), batch_size):
         batch = rows[start : start + batch_size]
         said = engine.describe([_picture(row) for row in batch], [row["action"] for row in batch])
         for row, description in zip(batch, said, strict=True):
             row |= {"description": description, SOURCE: writer, "description_flags": []}
         done(len(batch))
-    write_shard(folder, shard, rows, columns_of(folder, shard))
+    write_shard(folder, shard, rows, columns)
 
 
 def _picture(row: dict[str, Any]) -> Image.Image:
