@@ -56,6 +56,11 @@ def write_recording(folder: Path, videos: int) -> list[Path]:
     return paths
 
 
+def named(path: Path) -> str:
+    """As reports name a file: by its place in the folder of all videos."""
+    return f"{path.parent.name}/{path.name}"
+
+
 def spoil(folder: Path, paths: list[Path]) -> dict[str, str]:
     """5 videos truncated, 3 missing, 2 no videos, 1 empty, 1 with another fps in the annotations.
 
@@ -65,19 +70,20 @@ def spoil(folder: Path, paths: list[Path]) -> dict[str, str]:
     for path in paths[:5]:
         data = path.read_bytes()
         path.write_bytes(data[: len(data) * 6 // 10])
-        wrong[path.name] = "truncated"
+        wrong[named(path)] = "truncated"
     for path in paths[5:8]:
         path.unlink()
-        wrong[path.name] = "missing"
+        wrong[named(path)] = "missing"
     paths[8].write_bytes(b"<html>404: not found</html>" * 99)
     paths[10].write_bytes(bytes(5000))
     paths[11].write_bytes(b"")
-    wrong |= {paths[8].name: "no video", paths[10].name: "no video", paths[11].name: "empty"}
+    wrong |= {named(paths[8]): "no video", named(paths[10]): "no video"}
+    wrong[named(paths[11])] = "empty"
     info = folder / "EPIC_100_video_info.csv"
     name = paths[12].stem
     text = info.read_text(encoding="utf-8")
     info.write_text(text.replace(f"{name},{SECONDS},{FPS}", f"{name},{SECONDS},59.94"))
-    wrong[paths[12].name] = "fps"
+    wrong[named(paths[12])] = "fps"
     return wrong
 
 

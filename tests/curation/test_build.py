@@ -233,6 +233,20 @@ def test_a_long_video_is_shared_out_and_keeps_its_order(recording, tmp_path):
     assert sorted(row["pair_id"] for row in rows) == sorted(clip.clip_id for clip in clips)
 
 
+def test_files_of_one_name_are_told_apart(tmp_path):
+    for place, content in (("x", b""), ("y", b"no video")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "cam.mp4").write_bytes(content)
+    clips = [
+        replace(of_video(tmp_path, place), video_id=place, media=tmp_path / place / "cam.mp4")
+        for place in ("x", "y", "z")
+    ]
+    out = Folder(tmp_path / "pairs")
+    list(build_dataset(clips, out, CONFIG, workers=1))
+    bad = json.loads(out.read("report.json"))["bad_files"]
+    assert list(bad) == ["x/cam.mp4", "y/cam.mp4", "z/cam.mp4"]
+
+
 def test_nothing_kept_is_said(recording, tmp_path):
     for path in (recording / "rgb_frames").rglob("*.jpg"):
         path.unlink()

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +47,11 @@ class Unit:
     number: int
     clips: list[ActionClip]
     moments: dict[str, Moments | str]
+    folder: str  # in which the media lie, within that of all
+
+    def file(self, name: str) -> str:
+        """A file's name that no other has."""
+        return (PurePosixPath(self.folder) / name).as_posix()
 
     def name(self, ending: str) -> str:
         return unit_file(self.number, ending)
@@ -90,7 +95,9 @@ def build_unit(unit: Unit, out: str, config: BuildConfig) -> None:
 
 def give_up(unit: Unit, out: Folder, why: str) -> None:
     """Reject every clip of a unit that no process survives."""
-    rejected = [_rejected(c, "crashes the decoder", why, c.media.name) for c in unit.clips]
+    rejected = [
+        _rejected(c, "crashes the decoder", why, unit.file(c.media.name)) for c in unit.clips
+    ]
     _write(unit, out, rejected, {})
 
 
@@ -122,7 +129,7 @@ def _results(unit: Unit, config: BuildConfig) -> Iterator[tuple[str, Result]]:
     for clip, frames in zip(usable, _frames(usable, unit.moments, config.size), strict=True):
         trouble = next((f.trouble for f in frames if not f.found), None)
         if trouble:
-            file = None if trouble.reason in ANNOTATIONS_FAULT else trouble.file
+            file = None if trouble.reason in ANNOTATIONS_FAULT else unit.file(trouble.file)
             yield clip.clip_id, _rejected(clip, trouble.reason, str(trouble), file)
         else:
             read.append((clip, *frames))
@@ -260,7 +267,7 @@ def _notes(unit: Unit) -> dict[str, str]:
     for media, fps in {clip.media: clip.fps for clip in unit.clips}.items():
         facts = probe(media) if media.is_file() and not math.isnan(fps) else None
         if isinstance(facts, VideoFacts) and abs(facts.fps - fps) > 0.01 * fps:
-            notes[media.name] = (
+            notes[unit.file(media.name)] = (
                 f"annotated at {fps:.6g} frames/s, runs at {facts.fps:.6g}; its own times count"
             )
     return notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import os
 import pickle
 import tempfile
 from array import array
@@ -27,6 +28,11 @@ class Place(NamedTuple):
     clips: int
 
 
+def _folder(clip: ActionClip) -> Path:
+    """That which a clip's video, folder of frames or stills lie in."""
+    return clip.media if clip.stills is not None else clip.media.parent
+
+
 class Units(Sequence[Unit]):
     """The clips by video, in the order of the annotations, at most so many in a unit.
 
@@ -42,7 +48,10 @@ class Units(Sequence[Unit]):
         self.offsets: list[array[int]] = []  # of each video's clips
         videos: dict[tuple[str, Path], int] = {}
         digest = hashlib.sha256()
+        folders: set[Path] = set()
         for clip in clips:
+            if clip.flaw is None:
+                folders.add(_folder(clip))
             digest.update(repr(replace(clip, media=Path())).encode())
             video = videos.setdefault((clip.video_id, clip.media), len(videos))
             if video == len(self.offsets):
@@ -51,6 +60,7 @@ class Units(Sequence[Unit]):
             self._write(pickle.dumps(clip))
         self._write(b"", flush=True)
         self.clips_sha256 = digest.hexdigest()
+        self.root = Path(os.path.commonpath(folders)) if folders else Path()
         spans = (
             (video, first, min(most, len(offsets) - first))
             for video, offsets in enumerate(self.offsets)
@@ -85,7 +95,8 @@ class Units(Sequence[Unit]):
             self._load(place.video)
         some = self.found[place.first : place.first + place.clips]
         chosen = {c.clip_id: self.moments[c.clip_id] for c in some if c.clip_id in self.moments}
-        return Unit(place.number, some, chosen)
+        good = next((_folder(clip) for clip in some if clip.flaw is None), self.root)
+        return Unit(place.number, some, chosen, good.relative_to(self.root).as_posix())
 
     def _write(self, data: bytes, flush: bool = False) -> None:
         try:
