@@ -188,9 +188,9 @@ def test_the_release_becomes_a_dataset(tmp_path):
     assert math.isnan(row["action_time"])
 
     rejected = {row["clip_id"]: row for row in read_rows(Folder(out), "rejected.parquet")}
-    assert rejected[f"{CLIP}_1"]["file"] == f"{CLIP}/1/frame_135.jpg"
+    assert rejected[f"{CLIP}_1"]["file"] == f"ego4d.fho/train/{CLIP}/1/frame_135.jpg"
     assert "is not a JPEG" in rejected[f"{CLIP}_1"]["detail"]
-    assert rejected["P01_01_P01_01_7"]["file"] == "P01_01/7/frame_120.jpg"
+    assert rejected["P01_01_P01_01_7"]["file"] == "epickitchen/train/P01_01/7/frame_120.jpg"
 
     # The same release elsewhere is the same dataset; with another description it is not.
     moved = shutil.move(release, tmp_path / "moved")
