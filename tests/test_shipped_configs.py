@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from egoframe.config import load_config
-from egoframe.enhancer.tuning import EnhancerConfig
+from egoframe.enhancer.pretraining import PretrainingConfig
 from egoframe.evaluation.recogniser_training import RecogniserConfig
 from egoframe.generator.autoencoder_training import AutoencoderConfig
 from egoframe.generator.generator_training import GeneratorConfig
@@ -13,7 +13,7 @@ from egoframe.generator.generator_training import GeneratorConfig
 FOLDER = Path(__file__).resolve().parents[1] / "configs"
 STAGES = {
     "autoencoder": AutoencoderConfig,
-    "enhancer": EnhancerConfig,
+    "small-enhancer": PretrainingConfig,
     "generator": GeneratorConfig,
     "generator-longer": GeneratorConfig,
     "recogniser": RecogniserConfig,

@@ -299,6 +299,31 @@ def open_pairs(folder: str | Path, split: str) -> datasets.Dataset:
     )
 
 
+def open_described(folder: str | Path, split: str, by: str | None = None) -> datasets.Dataset:
+    """Open one split of a dataset, every pair of which has a description.
+
+    Arguments:
+        by: only the pairs that this writer described; LEGO's teacher is "gpt-curation".
+    Raises:
+        UserError: there is no such dataset or split, some pairs have no description, or that writer
+            described none.
+    """
+    dataset = open_pairs(folder, split)
+    if by is not None:
+        writers = list(dataset["description_source"])
+        dataset = dataset.select([k for k, writer in enumerate(writers) if writer == by])
+        if not len(dataset):
+            known = ", ".join(sorted({str(writer) for writer in writers}))
+            raise UserError(f"{folder}: no pair is described by {by}; there are those by {known}")
+    missing = sum(text is None for text in dataset["description"])
+    if missing:
+        raise UserError(
+            f"{folder}: {missing} of {len(dataset)} pairs have no description; "
+            f"write them with `egoframe describe {folder}`"
+        )
+    return dataset
+
+
 def read_rows(
     folder: Folder, name: str, columns: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any]]:

@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from egoframe.enhancer.model import MAX_TOKENS, Enhancer
+from egoframe.enhancer.pretraining import IGNORED, pad, tokenize
 from egoframe.enhancer.small import new_model, new_processor
-from egoframe.enhancer.tuning import IGNORED, pad, tokenize
 from egoframe.errors import UserError
 
 TEXTS = ["The right hand opens the red drawer.", "The left hand lifts the mug up.", "open drawer"]

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import egoframe
 from egoframe.convert.stable_diffusion import convert_stable_diffusion
 from egoframe.enhancer.model import Enhancer
-from egoframe.enhancer.tuning import EnhancerConfig, train_enhancer
+from egoframe.enhancer.pretraining import PretrainingConfig, pretrain_enhancer
 from egoframe.errors import UserError
 from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator.autoencoder import decode, encode, open_autoencoder
@@ -40,8 +40,8 @@ def runs(tmp_path_factory) -> Path:
     loop = LoopConfig(steps=60, batch_size=8, lr=3e-3, warmup=5, ema=0.9)
     longer = replace(loop, steps=150, lr=5e-3)
     train_autoencoder(AutoencoderConfig(pairs, folder / "autoencoder", loop=longer))
-    train_enhancer(
-        EnhancerConfig(pairs, folder / "enhancer", vision_dim=48, text_dim=64, loop=loop)
+    pretrain_enhancer(
+        PretrainingConfig(pairs, folder / "enhancer", vision_dim=48, text_dim=64, loop=loop)
     )
     train_generator(generator_config(folder))
     return folder

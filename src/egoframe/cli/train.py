@@ -33,18 +33,18 @@ def autoencoder(config: ConfigFile, settings: Settings = None, json: Json = Fals
 
 
 @app.command()
-def enhancer(config: ConfigFile, settings: Settings = None, json: Json = False) -> None:
-    """Tune the enhancer to describe actions.
+def small_enhancer(config: ConfigFile, settings: Settings = None, json: Json = False) -> None:
+    """Make the small enhancer from nothing, out of described pairs.
 
     Example:
 
-        egoframe train enhancer configs/kitchen/enhancer.yaml
+        egoframe train small-enhancer configs/kitchen/small-enhancer.yaml
     """
     from egoframe.config import load_config
-    from egoframe.enhancer.tuning import EnhancerConfig, train_enhancer
+    from egoframe.enhancer.pretraining import PretrainingConfig, pretrain_enhancer
 
-    chosen = load_config(EnhancerConfig, config, settings or [])
-    train_enhancer(chosen)
+    chosen = load_config(PretrainingConfig, config, settings or [])
+    pretrain_enhancer(chosen)
     finish({"model": str(chosen.out / "enhancer")}, json)
 
 

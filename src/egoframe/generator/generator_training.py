@@ -21,7 +21,6 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
-from egoframe.enhancer.tuning import described
 from egoframe.errors import UserError
 from egoframe.generator import familiarity
 from egoframe.generator.autoencoder import latent_scale, open_autoencoder
@@ -31,7 +30,7 @@ from egoframe.generator.losses import flow_loss, noise_loss
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.sampling import paper_scheduler, scaled_linear_alphas
 from egoframe.generator.tokenizer import LENGTH, new_tokenizer
-from egoframe.pairs import ARTICLES, open_pairs
+from egoframe.pairs import ARTICLES, open_described, open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 
 FAMILIAR = 4000  # training frames, or a few more, that say what a familiar photo is
@@ -248,7 +247,7 @@ def _tokenizer(config: GeneratorConfig, dataset: Any) -> Any:
     if config.start_from is not None:
         folder = config.start_from / "tokenizer"
     elif not folder.exists():
-        texts = described(dataset, config.dataset)
+        texts = list(open_described(config.dataset, "train")["description"])
         words = [*texts, *map(mirrored, texts), *sorted(set(dataset["action"]))]
         temporary = folder.with_suffix(".writing")
         new_tokenizer(words).save_pretrained(temporary)

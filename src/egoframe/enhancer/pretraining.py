@@ -1,4 +1,4 @@
-"""Visual instruction tuning of the small enhancer: the loss counts the answer alone.
+"""Makes the small enhancer from nothing, by visual instruction: the loss counts the answer alone.
 
 A sentence has few words that only the picture tells, such as which hand and what colour, among
 many that any answer to the question has. `emphasis` makes those few weigh more. A vision tower that
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,20 +20,16 @@ from torch.nn.functional import cross_entropy, interpolate, rms_norm
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored, prompt
 from egoframe.enhancer.small import IMAGE_SIZE, PATCH, new_model, new_processor
-from egoframe.errors import UserError
 from egoframe.frames import load_frames
-from egoframe.pairs import open_pairs
+from egoframe.pairs import open_described
 from egoframe.training import Batch, LoopConfig, fit
-
-if TYPE_CHECKING:
-    import datasets
 
 IGNORED = -100  # label of what the loss leaves out
 
 
 @dataclass(frozen=True)
-class EnhancerConfig:
-    """One run of `egoframe train enhancer`."""
+class PretrainingConfig:
+    """One run of `egoframe train small-enhancer`."""
 
     dataset: Path
     out: Path
@@ -47,24 +43,14 @@ class EnhancerConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
-def train_enhancer(config: EnhancerConfig) -> Enhancer:
+def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     """Train the small enhancer on described pairs, and write it to `out/enhancer`; resumable.
 
     Raises:
         UserError: the dataset has no descriptions, or none by `described_by`.
     """
-    dataset = open_pairs(config.dataset, "train")
-    if config.described_by is not None:
-        sources = list(dataset["description_source"])
-        rows = [k for k, source in enumerate(sources) if source == config.described_by]
-        if not rows:
-            known = ", ".join(sorted({str(source) for source in sources}))
-            raise UserError(
-                f"{config.dataset}: no pair is described by {config.described_by}; there are "
-                f"those by {known}"
-            )
-        dataset = dataset.select(rows)
-    texts, actions = described(dataset, config.dataset), list(dataset["action"])
+    dataset = open_described(config.dataset, "train", config.described_by)
+    texts, actions = list(dataset["description"]), list(dataset["action"])
     processor = new_processor([*texts, *map(mirrored, texts), *sorted(set(actions))])
     torch.manual_seed(config.loop.seed)
     model = new_model(processor, config.vision_dim, config.text_dim)
@@ -120,22 +106,6 @@ def train_enhancer(config: EnhancerConfig) -> Enhancer:
     enhancer = Enhancer(model, processor)
     enhancer.save_pretrained(config.out / "enhancer")
     return enhancer
-
-
-def described(dataset: datasets.Dataset, name: Path) -> list[str]:
-    """The descriptions of a dataset.
-
-    Raises:
-        UserError: some are missing.
-    """
-    texts = list(dataset["description"])
-    missing = sum(text is None for text in texts)
-    if missing:
-        raise UserError(
-            f"{name}: {missing} of {len(texts)} pairs have no description; "
-            f"write them with `egoframe describe {name}`"
-        )
-    return texts
 
 
 def tokenize(processor: Any, action: str, answer: str) -> tuple[list[int], int]:

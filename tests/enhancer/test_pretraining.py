@@ -6,22 +6,22 @@ import pytest
 import torch
 
 from egoframe.enhancer.model import Enhancer
-from egoframe.enhancer.small import new_processor
-from egoframe.enhancer.tuning import (
+from egoframe.enhancer.pretraining import (
     IGNORED,
-    EnhancerConfig,
+    PretrainingConfig,
     label_tokens,
+    pretrain_enhancer,
     token_weights,
-    train_enhancer,
 )
+from egoframe.enhancer.small import new_processor
 from egoframe.errors import UserError
 from egoframe.pairs import open_pairs
 from egoframe.training import LoopConfig
 from tests.little_dataset import COLORS, photo, write_dataset
 
 
-def config(folder: Path, steps: int) -> EnhancerConfig:
-    return EnhancerConfig(
+def config(folder: Path, steps: int) -> PretrainingConfig:
+    return PretrainingConfig(
         dataset=folder / "pairs",
         out=folder / "run",
         vision_dim=48,
@@ -32,7 +32,7 @@ def config(folder: Path, steps: int) -> EnhancerConfig:
 
 def test_it_learns_to_tell_what_the_picture_shows(tmp_path):
     write_dataset(tmp_path / "pairs")
-    train_enhancer(config(tmp_path, steps=70))
+    pretrain_enhancer(config(tmp_path, steps=70))
     enhancer = Enhancer.from_pretrained(tmp_path / "run" / "enhancer")
     said = enhancer([photo(color) for color in COLORS], ["take mug"] * 2)
     assert said.descriptions == [f"The person takes the {color} mug." for color in COLORS]
@@ -49,17 +49,17 @@ def test_it_learns_to_tell_what_the_picture_shows(tmp_path):
 def test_missing_descriptions_are_named(tmp_path):
     write_dataset(tmp_path / "pairs", described=False)
     with pytest.raises(UserError, match="40 of 40 pairs have no description"):
-        train_enhancer(config(tmp_path, steps=1))
+        pretrain_enhancer(config(tmp_path, steps=1))
 
 
 def test_descriptions_of_one_writer_may_be_chosen(tmp_path):
     write_dataset(tmp_path / "pairs")
     (writer,) = set(open_pairs(tmp_path / "pairs", "train")["description_source"])
-    train_enhancer(replace(config(tmp_path, steps=1), described_by=writer))
+    pretrain_enhancer(replace(config(tmp_path, steps=1), described_by=writer))
     told = json.loads((tmp_path / "run" / "settings.json").read_text(encoding="utf-8"))
     assert told["described_by"] == writer
     with pytest.raises(UserError, match=f"described by gpt-curation; there are those by {writer}"):
-        train_enhancer(replace(config(tmp_path, steps=1), described_by="gpt-curation"))
+        pretrain_enhancer(replace(config(tmp_path, steps=1), described_by="gpt-curation"))
 
 
 def test_only_the_emphasised_words_weigh_more():
