@@ -20,6 +20,8 @@ from egoframe.enhancer.opening import open_model, open_processor, parts
 from egoframe.enhancer.prompts import after_answer, check_marks, prompt_of
 from egoframe.errors import UserError
 
+IGNORED = -100  # label of what a loss leaves out
+NO_LIMIT = 1 << 20  # tokens: longer than any answer
 MAX_TOKENS = 77  # whose embeddings are returned; of a description, where the model sets no limit
 
 
@@ -31,11 +33,13 @@ class Enhancement:
     image_embeds: Tensor  # (B, I, D) the projector's output
     text_embeds: Tensor  # (B, 77, D) last hidden states, zero beyond each description's end
     text_mask: Tensor  # bool (B, 77)
+    image_states: Tensor | None = None  # (B, I, V) what `Enhancer.project` makes image_embeds of
 
     def rows(self, places: Sequence[int]) -> Enhancement:
         """Those of some pictures."""
-        tensors = (x[list(places)] for x in (self.image_embeds, self.text_embeds, self.text_mask))
-        return Enhancement([self.descriptions[k] for k in places], *tensors)
+        kept = (self.image_embeds, self.text_embeds, self.text_mask, self.image_states)
+        tensors = (None if x is None else x[list(places)] for x in kept)
+        return Enhancement([self.descriptions[k] for k in places], *tensors)  # type: ignore
 
 
 class Enhancer:
@@ -107,7 +111,7 @@ class Enhancer:
         """
         check_marks(self.processor.tokenizer, (*actions, *(descriptions or ())))
         inputs = self._inputs(images, actions)
-        image_embeds = self._image_embeds(inputs)
+        image_states, image_embeds = self._image_embeds(inputs)
         if descriptions is None:
             with self._last_states() as seen:
                 answers = self._generate(inputs, temperature, seed)
@@ -124,7 +128,7 @@ class Enhancer:
         text_embeds = states.new_zeros(*mask.shape, states.shape[-1])
         text_embeds[:, : states.shape[1]] = states
         text_embeds *= mask[..., None]
-        return Enhancement(self._decode(answers), image_embeds, text_embeds, mask)
+        return Enhancement(self._decode(answers), image_embeds, text_embeds, mask, image_states)
 
     @torch.inference_mode()
     def describe(
@@ -145,9 +149,53 @@ class Enhancer:
         Raises:
             UserError: the pictures give different numbers of image tokens.
         """
-        return self._image_embeds(self._inputs(images, [""] * len(images)))
+        return self._image_embeds(self._inputs(images, [""] * len(images)))[1]
+
+    def lesson(
+        self,
+        images: Sequence[Image.Image],
+        actions: Sequence[str],
+        descriptions: Sequence[str],
+    ) -> dict[str, Tensor]:
+        """What the model is given when it answers, as it learns from it; on the CPU.
+
+        Arguments:
+            images: B RGB pictures.
+            actions: B actions, such as "open drawer".
+            descriptions: B answers.
+        Returns:
+            The model's inputs, token for token those of calling with these descriptions, and
+            `labels` (B, T): the answers' tokens, the end token included; −100 everywhere else.
+        """
+        questions = self._questions(images, actions)
+        answers = [self._answer_tokens(a, t) for a, t in zip(actions, descriptions, strict=True)]
+        inputs = self._answered(questions, answers)
+        labels = torch.full_like(inputs["input_ids"], IGNORED)
+        start = questions["input_ids"].shape[1]
+        for row, answer in enumerate(answers):
+            labels[row, start : start + len(answer)] = answer
+        return {**inputs, "labels": labels}
+
+    def make_room(self, actions: Sequence[str], descriptions: Sequence[str]) -> None:
+        """Let answers be as long as these descriptions; what was allowed before, still is.
+
+        Raises:
+            UserError: a text holds one of the model's own marks, or cannot be told from the prompt.
+        """
+        check_marks(self.processor.tokenizer, (*actions, *descriptions))
+        told = zip(actions, descriptions, strict=True)
+        longest = max(len(self._answer_tokens(action, text, NO_LIMIT)) for action, text in told)
+        if longest > self._limit(MAX_TOKENS):
+            self.model.generation_config.max_new_tokens = longest
 
     def _inputs(self, images: Sequence[Image.Image], actions: Sequence[str]) -> dict[str, Tensor]:
+        """All that the processor makes of pictures and questions, where the model is."""
+        questions = self._questions(images, actions)
+        return {key: value.to(self.model.device) for key, value in questions.items()}
+
+    def _questions(
+        self, images: Sequence[Image.Image], actions: Sequence[str]
+    ) -> dict[str, Tensor]:
         """All that the processor makes of pictures and questions, padded on the left."""
         prompts = [prompt_of(self.processor, action) for action in actions]
         start = self.processor.tokenizer.bos_token
@@ -161,10 +209,23 @@ class Enhancer:
         )
         return {key: value.to(self.model.device) for key, value in batch.items()}
 
-    def _image_embeds(self, inputs: dict[str, Tensor]) -> Tensor:
-        """What the projector puts out for each picture, parts of one picture in a row (B, I, D)."""
+    def project(self, states: Tensor) -> Tensor:
+        """Image embeddings (B, I, D) from image states (B, I, V)."""
+        projector = self._projector()
+        return states if projector is None else projector(states)
+
+    def _projector(self) -> Any:
+        """LLaVA's, which takes each token by itself; what other families have merges tokens."""
+        return getattr(self.model.base_model, "multi_modal_projector", None)
+
+    def _image_embeds(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What goes into the projector (B, I, V), and what it puts out for each picture, parts of
+        one picture in a row (B, I, D); twice the latter where there is no projector."""
         takes = inspect.signature(self.model.get_image_features).parameters
         given = {key: value for key, value in inputs.items() if key in takes}
+        projector, seen = self._projector(), []
+        if projector is not None:
+            hook = projector.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         features = self.model.get_image_features(**given).pooler_output
         counts = (inputs["input_ids"] == self.model.config.image_token_id).sum(1).tolist()
         if len(set(counts)) > 1:
@@ -172,11 +233,18 @@ class Enhancer:
             raise UserError(
                 f"the pictures give {told} image tokens each; give pictures of one size together"
             )
-        return torch.cat([part.flatten(0, -2) for part in features]).unflatten(0, (len(counts), -1))
+        embeds = torch.cat([part.flatten(0, -2) for part in features])
+        embeds = embeds.unflatten(0, (len(counts), -1))
+        if projector is None:
+            return embeds, embeds
+        hook.remove()
+        return seen[0].view(*embeds.shape[:2], -1), embeds
 
-    def _answer_tokens(self, action: str, text: str) -> Tensor:
+    def _answer_tokens(self, action: str, text: str, limit: int | None = None) -> Tensor:
         """The tokens (T,) with which the model would answer the question so, the end token last.
 
+        Arguments:
+            limit: tokens at most; as many as the model may say, if not given.
         Raises:
             UserError: the tokenizer runs prompt and text together.
         """
@@ -184,13 +252,14 @@ class Enhancer:
         prompt = prompt_of(self.processor, action)
         lead = "" if prompt[-1:].isspace() else " "
         space, end = self._ending()
+        words = (limit or self._limit(MAX_TOKENS)) - 1
         for before in (prompt, "\n"):
             start = tokenizer(before, add_special_tokens=False)["input_ids"]
             whole = tokenizer(f"{before}{lead}{text.strip()}{space}", add_special_tokens=False)[
                 "input_ids"
             ]
             if whole[: len(start)] == start:
-                return torch.tensor([*whole[len(start) :][: self._limit(MAX_TOKENS) - 1], end])
+                return torch.tensor([*whole[len(start) :][:words], end])
         raise UserError(f"{text!r}: the model's tokenizer cannot tell it from the prompt")
 
     def _ending(self) -> tuple[str, int]:
@@ -261,9 +330,8 @@ class Enhancer:
             answers.append(row[: int(found[0]) + 1] if len(found) else row)
         return answers
 
-    def _states(self, inputs: dict[str, Tensor], answers: list[Tensor]) -> Tensor:
-        """The last layer's states (B, T, D), after its norm, where each token of the given answers
-        is predicted."""
+    def _answered(self, inputs: dict[str, Tensor], answers: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The inputs with an answer after each question, padded on the right."""
         ids, attention = inputs["input_ids"], inputs["attention_mask"]
         longest = max(len(answer) for answer in answers)
         answer_ids = ids.new_full((len(answers), longest), self.processor.tokenizer.pad_token_id)
@@ -281,6 +349,12 @@ class Enhancer:
         longer["attention_mask"] = attention = torch.cat((attention, kept), 1)
         if not hasattr(self.model.base_model, "get_rope_index"):  # else the model places tokens
             longer["position_ids"] = (attention.cumsum(1) - 1).clamp(min=0)
-        out = self.model.base_model(**{**inputs, **longer}, use_cache=False)
-        start = ids.shape[1] - 1  # the prompt's last token predicts the first of the answer
+        return {**inputs, **longer}
+
+    def _states(self, inputs: dict[str, Tensor], answers: list[Tensor]) -> Tensor:
+        """The last layer's states (B, T, D), after its norm, where each token of the given answers
+        is predicted."""
+        out = self.model.base_model(**self._answered(inputs, answers), use_cache=False)
+        start = inputs["input_ids"].shape[1] - 1  # the prompt's last token predicts the first
+        longest = max(len(answer) for answer in answers)
         return out.last_hidden_state[:, start : start + longest]

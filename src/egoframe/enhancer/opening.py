@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 # All beside the language model's layers: it is small, and the image embeddings stay exact.
 NOT_QUANTISED = ["lm_head", r".*\b(vision_\w+|visual|multi_modal_projector|connector)"]
+ADAPTERS = "adapter_config.json"  # PEFT's: a folder of adapters has it, and names their base
 REFUSED = "not a vision-language model with its processor"
 NO_CODE = {"trust_remote_code": False}  # what a folder brings is never run, nor asked about
 
@@ -37,7 +39,9 @@ def open_model(
     bits: Literal[4, 8] | None = None,
     device: str | torch.device = "cpu",
 ) -> Any:
-    """Open an image-text-to-text model: a folder, or a hub id.
+    """Open an image-text-to-text model: a folder, that of adapters to such a model, or a hub id.
+
+    Adapters are merged into the weights of their base, but kept beside those that are quantised.
 
     Arguments:
         dtype: of the weights; that on disk where not given.
@@ -49,6 +53,8 @@ def open_model(
     from transformers import AutoConfig, AutoModelForImageTextToText
 
     check_bits(bits)
+    if (Path(folder) / ADAPTERS).exists():
+        return _with_adapters(Path(folder), dtype, bits, device)
     _check_files(folder, "model", ("config.json",))
     extra: dict[str, Any] = dict(NO_CODE)
     with one_line(folder, REFUSED):
@@ -60,6 +66,28 @@ def open_model(
             folder, dtype=dtype, use_safetensors=True, **extra
         )
         return model if bits is not None else model.to(device)
+
+
+def _with_adapters(
+    folder: Path, dtype: torch.dtype | None, bits: Literal[4, 8] | None, device: str | torch.device
+) -> Any:
+    from transformers import GenerationConfig
+
+    if importlib.util.find_spec("peft") is None:
+        raise UserError(f'{folder}: adapters need peft: pip install "egoframe[train]"')
+    from peft import PeftModel
+
+    _check_files(folder, "adapters", ("adapter_model.safetensors",))
+    with one_line(folder, "no adapters of a vision-language model"):
+        base = json.loads((folder / ADAPTERS).read_text(encoding="utf-8"))[
+            "base_model_name_or_path"
+        ]
+        model = open_model(base, dtype, bits, device)
+        adapted: Any = PeftModel.from_pretrained(model, folder)
+        model = adapted.get_base_model() if bits is not None else adapted.merge_and_unload()
+        if (folder / "generation_config.json").exists():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
+    return model
 
 
 def open_processor(folder: str | Path) -> Any:
