@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,7 +79,7 @@ def _with_adapters(
     from peft import PeftModel
 
     _check_files(folder, "adapters", ("adapter_model.safetensors",))
-    with one_line(folder, "no adapters of a vision-language model"):
+    with quiet(), one_line(folder, "no adapters of a vision-language model"):
         base = json.loads((folder / ADAPTERS).read_text(encoding="utf-8"))[
             "base_model_name_or_path"
         ]
@@ -181,6 +182,22 @@ def one_line(name: object, trouble: str) -> Iterator[None]:
         raise UserError(f"{name}: cannot be had from the hub ({_line(error)})") from None
     except Exception as error:
         raise UserError(f"{name}: {trouble} ({_line(error)})") from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what libraries say of each other's settings."""
+    loggers = [logging.getLogger(name) for name in ("transformers", "trl")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _quantisation(bits: Literal[4, 8], computed_in: torch.dtype) -> Any:
