@@ -49,6 +49,48 @@ def small_enhancer(config: ConfigFile, settings: Settings = None, json: Json = F
 
 
 @app.command()
+def enhancer(
+    config: Annotated[
+        str, typer.Argument(help="A preset: paper, 80gb, 24gb or kitchen; or a YAML file.")
+    ],
+    settings: Settings = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check settings, data, base and memory alone.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Tune a vision-language model on described pairs, and judge it against the untuned one.
+
+    Adapters (LoRA, QLoRA) or all weights; several GPUs under torchrun. The same command again goes
+    on from the last checkpoint.
+
+    Examples:
+
+        egoframe train enhancer kitchen
+
+        egoframe train enhancer 24gb dataset=pairs base=Qwen/Qwen2.5-VL-7B-Instruct --dry-run
+
+        torchrun --nproc-per-node 4 -m egoframe train enhancer paper dataset=pairs
+    """
+    from transformers.utils import logging
+
+    from egoframe.cli.output import note
+    from egoframe.config import load_config, preset
+    from egoframe.enhancer.tuning import TuningConfig, plan_tuning, tune_enhancer
+    from egoframe.evaluation.descriptions import judge_tuning, summary
+
+    logging.disable_progress_bar()
+    chosen = load_config(TuningConfig, preset("enhancer", config), settings or [])
+    if dry_run:
+        finish(plan_tuning(chosen).told(), json)
+        return
+    model = tune_enhancer(chosen, note)
+    if model is not None:  # the main process of several
+        report = judge_tuning(chosen, model)
+        finish({"model": str(model), **(report if json else summary(report))}, json)
+
+
+@app.command()
 def generator(config: ConfigFile, settings: Settings = None, json: Json = False) -> None:
     """Train U-Net, text encoder and conditioner, and put the whole model together.
 
