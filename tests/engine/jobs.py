@@ -61,6 +61,27 @@ def killed_often(folder: Path) -> int:
     return 7
 
 
+class KilledAtStart:
+    """A function whose first processes are killed before they can have begun a task."""
+
+    def __init__(self, folder: Path, times: int) -> None:
+        self.folder, self.times = folder, times
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__ |= state
+        lives = len(list(self.folder.iterdir()))
+        (self.folder / str(lives)).touch()
+        if lives < self.times:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def __call__(self, number: int) -> int:
+        return number
+
+
+def ignore(_: bytes, number: int) -> int:
+    return number
+
+
 class Odd(Exception):
     def __init__(self, first: str, second: str) -> None:
         super().__init__(f"{first}, {second}")

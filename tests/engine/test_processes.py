@@ -5,11 +5,12 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from egoframe.engine import WorkerDied, run_tasks
+from egoframe.engine import WorkerDied, processes, run_tasks
 from egoframe.errors import UserError
 from tests.engine import jobs
 
@@ -40,12 +41,13 @@ def test_a_task_that_kills_every_worker_is_given_up_and_the_rest_done():
 
 
 def test_killed_workers_are_replaced(tmp_path):
-    """One is killed every half second, while eight tasks of 0.3 s are done."""
+    """One is killed every half second, while eight tasks of 0.3 s are done, but not so often that
+    a task is given up: where starting takes long, the last one would be killed every time."""
     stop = threading.Event()
 
     def kill() -> None:
         killed: set[Path] = set()
-        while not stop.wait(0.5):
+        while len(killed) < processes.KILLS - 1 and not stop.wait(0.5):
             for path in set(tmp_path.glob("*.pid")) - killed:
                 killed.add(path)
                 with contextlib.suppress(ProcessLookupError):
@@ -94,6 +96,26 @@ def test_a_worker_uses_one_core_and_the_parents_settings_stay(monkeypatch):
 
 def test_what_kills_from_outside_does_not_count_as_the_tasks_crash(tmp_path):
     assert list(run_tasks(jobs.killed_often, [tmp_path], workers=1)) == [(0, 7)]
+
+
+def test_what_kills_workers_as_they_start_blames_no_task(tmp_path, monkeypatch):
+    work = jobs.KilledAtStart(tmp_path, processes.KILLS + 2)
+    assert list(run_tasks(work, [7], workers=1)) == [(0, 7)]
+    monkeypatch.setattr(processes, "STARTS", 3)
+    with pytest.raises(UserError, match=r"end as they start \(SIGKILL\), 3 in a row"):
+        list(run_tasks(jobs.KilledAtStart(tmp_path, 99), [7], workers=1))
+
+
+def test_a_function_of_any_size_waits_for_no_dead_worker(tmp_path, monkeypatch):
+    """More than a pipe holds, and a process that ends without reading it."""
+    work = partial(jobs.ignore, bytes(2**22))
+    assert list(run_tasks(work, [7], workers=1)) == [(0, 7)]
+    deaf = tmp_path / "python"
+    deaf.write_text("#!/bin/sh\nexit 3\n")
+    deaf.chmod(0o755)
+    monkeypatch.setattr("multiprocessing.spawn._python_exe", os.fsencode(deaf))
+    with pytest.raises(UserError, match=r"cannot start \(status 3"):
+        list(run_tasks(work, [7], workers=1))
 
 
 def test_an_error_that_cannot_be_sent_is_told_all_the_same():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from egoframe.errors import UserError
 
 CRASHES = 3  # of one task's workers, before it is given up: the task is to blame
 KILLS = 10  # by somebody else, or for want of memory
+STARTS = 50  # in a row that no worker survives; no task has begun then, and none is to blame
 OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 READY = "ready"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -30,8 +32,12 @@ def run_here(
     waiting = deque(range(len(tasks)))
     crashes: Counter[int] = Counter()
     kills: Counter[int] = Counter()
-    crew = [_Worker(function) for _ in range(min(workers or os.cpu_count() or 1, len(tasks)))]
+    starts = 0  # that failed, since one did not
+    work = pickle.dumps(function)
+    crew: list[_Worker] = []
     try:
+        while len(crew) < min(workers or os.cpu_count() or 1, len(tasks)):
+            crew.append(_Worker(work))
         for worker in crew:
             worker.give(waiting.popleft(), tasks)
         while busy := {worker.pipe: worker for worker in crew if worker.task is not None}:
@@ -42,21 +48,26 @@ def run_here(
                 try:
                     answer = worker.pipe.recv()
                 except (EOFError, OSError):
-                    code = worker.end()
+                    code = worker.end(5)
                     if code > 0 and not worker.ready:
                         raise UserError(
                             f"a worker process cannot start (status {code}, it says why above); a "
                             'script of your own needs `if __name__ == "__main__":`'
                         ) from None
+                    if worker.ready:
+                        (kills if -code in OUTSIDE else crashes)[index] += 1
+                    elif (starts := starts + 1) == STARTS:
+                        raise UserError(
+                            f"worker processes end as they start ({_name(code)}), {STARTS} in a row"
+                        ) from None
                     crew.remove(worker)
-                    crew.append(worker := _Worker(function))
-                    (kills if -code in OUTSIDE else crashes)[index] += 1
+                    crew.append(worker := _Worker(work))
                     if kills[index] < KILLS and crashes[index] < CRASHES:
                         worker.give(index, tasks)
                         continue
                     answer = WorkerDied(_name(code)), None
                 if answer == READY:
-                    worker.ready = True
+                    worker.ready, starts = True, 0
                     continue
                 result, error = answer
                 if error is not None:
@@ -67,32 +78,39 @@ def run_here(
                 yield index, result
     finally:
         for worker in crew:
-            worker.end()
+            worker.end(1 if worker.task is None else 0)
 
 
 class _Worker:
     """A process that is given one task after another."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, work: bytes) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, function), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs,), daemon=True)
         with _one_thread():
             self.process.start()
         theirs.close()
         self.task: int | None = None
         self.ready = False
+        # Not among `args`: those go through a pipe whose other end stays open here, so that more
+        # than it holds would wait for ever for a process that died.
+        with contextlib.suppress(OSError):
+            self.pipe.send_bytes(work)
 
     def give(self, index: int, tasks: Sequence[Any]) -> None:
         self.task, task = index, tasks[index]
         with contextlib.suppress(OSError):  # it died: waiting for its answer shows that
             self.pipe.send(task)
 
-    def end(self) -> int:
-        """Stop it, whatever it does: files are written whole or not at all. Returns its status."""
+    def end(self, patience: float) -> int:
+        """Stop it, whatever it does: files are written whole or not at all. Returns its status.
+
+        Arguments:
+            patience: seconds it has to end by itself.
+        """
         self.pipe.close()
-        if self.task is None:
-            self.process.join(1)
+        self.process.join(patience)
         self.process.kill()
         self.process.join()
         return self.process.exitcode or 0
@@ -111,8 +129,12 @@ def _one_thread() -> Iterator[None]:
         os.environ.update(before)
 
 
-def _work(pipe: Connection, function: Callable[[Any], Any]) -> None:
+def _work(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    try:
+        function = pickle.loads(pipe.recv_bytes())
+    except EOFError:
+        return
     with contextlib.suppress(OSError):
         pipe.send(READY)
     while True:
