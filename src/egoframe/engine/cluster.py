@@ -28,6 +28,9 @@ def run_on_ray(
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Ray of this machine's own: whatever else fills the memory, Ray would kill every worker and try
+    # again for ever. The system itself ends workers first where memory is short.
+    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
     import ray
 
     if not ray.is_initialized():
@@ -39,7 +42,7 @@ def run_on_ray(
                 logging_level=logging.ERROR,
                 num_cpus=cores,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises it so where a part of it does not start
             raise UserError(f"Ray cannot be started or reached ({first_line(error)})") from None
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
