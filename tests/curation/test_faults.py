@@ -1,5 +1,6 @@
 """Spoilt files and killed processes: nothing is lost, and everything is named."""
 
+import contextlib
 import json
 import os
 import random
@@ -94,16 +95,17 @@ def test_a_build_whose_workers_are_killed_gives_the_same_dataset(spoilt, undistu
         nonlocal killed
         while killed < 20 and not stop.wait(draw.uniform(0.2, 1.2)):
             children = psutil.Process().children(recursive=True)
-            workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
-            if workers:
-                draw.choice(workers).send_signal(signal.SIGKILL)
-                killed += 1
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                workers = [c for c in children if "spawn_main" in " ".join(c.cmdline())]
+                if workers:
+                    draw.choice(workers).send_signal(signal.SIGKILL)
+                    killed += 1
 
     killer = threading.Thread(target=kill)
     killer.start()
     try:
         runs = 0
-        while killed < 20:
+        while killer.is_alive():
             runs += 1
             disturbed = build(spoilt[0], tmp_path / f"pairs{runs}")
             assert content(disturbed) == content(undisturbed)
@@ -111,6 +113,7 @@ def test_a_build_whose_workers_are_killed_gives_the_same_dataset(spoilt, undistu
     finally:
         stop.set()
         killer.join()
+    assert killed == 20
 
 
 def test_a_command_that_is_killed_goes_on_to_the_same_dataset(spoilt, undisturbed, tmp_path):
