@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 import egoframe
-from egoframe.evaluation.contact_sheet import contact_sheet
+from egoframe.contact_sheet import contact_sheet
 from egoframe.evaluation.recogniser import PACKAGED, load_recogniser
 from egoframe.evaluation.regions import bootstrap_interval, changed_region, region_psnr
 from egoframe.pairs import open_pairs

@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from egoframe.config import load_config
+from egoframe.config import load_config, preset
 from egoframe.errors import UserError
 
 
@@ -59,3 +59,13 @@ def test_bad_files_are_named(tmp_path):
     path.write_text("- a\n- b\n", encoding="utf-8")
     with pytest.raises(UserError, match="key: value"):
         load_config(Outer, path)
+
+
+def test_a_preset_has_a_name_and_any_file_a_path(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text("steps: 1")
+    assert preset("generator", str(file)) == file
+    for stage in ("generator", "enhancer"):
+        assert preset(stage, "paper").name == "paper.yaml"
+        with pytest.raises(UserError, match=r"nowhere: no such config file.*paper"):
+            preset(stage, "nowhere")

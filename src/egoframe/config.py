@@ -6,12 +6,27 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 from egoframe.errors import UserError
 
 Config = TypeVar("Config")
+PRESETS = Path(str(files("egoframe"))) / "presets"
+
+
+def preset(stage: str, name: str) -> Path:
+    """The file of a preset of a stage, such as "paper" of "generator"; else `name` is a path.
+
+    Raises:
+        UserError: neither such a preset nor such a file is there.
+    """
+    found = PRESETS / stage / f"{name}.yaml"
+    if found.exists() or Path(name).exists():
+        return found if found.exists() else Path(name)
+    known = ", ".join(sorted(path.stem for path in (PRESETS / stage).glob("*.yaml")))
+    raise UserError(f"{name}: no such config file, nor a preset; presets are: {known or 'none'}")
 
 
 def load_config(

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from egoframe.bench import machine, untrained
+from egoframe import machine, untrained
 from egoframe.bench.stages import Bench
 from egoframe.errors import UserError
 from tests.cli.run import refused, run

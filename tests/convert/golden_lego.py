@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 
 from egoframe.convert.lego import convert_lego
 from egoframe.generator import autoencoder
-from egoframe.generator.losses import noise_loss
+from egoframe.generator.losses import diffusion_loss
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.sampling import DiscreteSigmas, Noise, Sampling, scaled_linear_alphas
 from tests.golden import GOLDEN, noise
@@ -47,10 +47,10 @@ def computed(ema: ActionFramePipeline, raw: ActionFramePipeline) -> Pairs:
     latents = ema.sample_latents(golden["input_latent"], full, empty, _GoldenNoise(), settings)
     found["sampled_latent"] = latents
     found["sampled_image"] = autoencoder.decode(ema.vae, latents, frames)
-    found["loss"] = noise_loss(
+    found["loss"] = diffusion_loss(
         raw.unet, golden["target_latent_mean"], golden["input_latent"], full, golden["loss_t"],
         noise("loss_noise", (2, 4, 8, 8)), alphas,
-    )  # fmt: skip
+    ).mean()  # fmt: skip
     return {name: (value, golden[name]) for name, value in found.items()}
 
 

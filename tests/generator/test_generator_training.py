@@ -18,13 +18,10 @@ from egoframe.errors import UserError
 from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator.autoencoder import decode, encode, open_autoencoder
 from egoframe.generator.autoencoder_training import AutoencoderConfig, train_autoencoder
-from egoframe.generator.features import Recipe, load_features
-from egoframe.generator.generator_training import (
-    GeneratorConfig,
-    NetworkConfig,
-    _start_from,
-    train_generator,
-)
+from egoframe.generator.features import FreshFeatures, Recipe, make_features
+from egoframe.generator.generator_training import GeneratorConfig, train_generator
+from egoframe.generator.networks import NetworkConfig, open_networks
+from egoframe.generator.objective import ObjectiveConfig
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.training import LoopConfig
 from tests.convert import lego_release
@@ -89,7 +86,9 @@ def test_the_papers_switches_train_too(runs):
     with torch.inference_mode():
         shown = decode(vae, encode(vae, frames), frames)
     assert (shown - frames).abs().mean() < 0.3 * (frames - frames.mean()).abs().mean()
-    config = generator_config(runs, "latent", predict="latent", objective="noise")
+    config = generator_config(
+        runs, "latent", objective=ObjectiveConfig(predict="latent", kind="noise")
+    )
     network = replace(config.network, use_image_embeds=False, use_text_embeds=False)
     loop = replace(config.loop, steps=3)
     train_generator(replace(config, vae=runs / "plain" / "vae", network=network, loop=loop))
@@ -103,18 +102,25 @@ def test_the_papers_switches_train_too(runs):
 def test_mirror_images_have_mirrored_features(runs):
     config = generator_config(runs)
     tokenizer = ActionFramePipeline.from_pretrained(config.out / "pipeline").tokenizer
-    recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, True, "dataset")
-    features = load_features(runs / "features", recipe)
-    assert len(features.tokens) == 80
+    recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, "all", "dataset")
+    features = make_features(runs / "features", recipe)
+    rows = features.rows([0, 0, 39], [False, True, True])
     vae = open_autoencoder(config.vae)
+    enhancer = Enhancer.from_pretrained(config.enhancer)
     turned = photo("red").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     for row, picture in enumerate((photo("red"), turned)):
         with torch.inference_mode():
             expected = vae.encode(to_tensor([picture]))[0].half()
-        torch.testing.assert_close(features.input_latents[row], expected, atol=5e-3, rtol=1e-2)
-    assert torch.equal(features.tokens[0], features.tokens[1])  # no side is named in these
-    assert features.text_embeds.shape[:2] == (80, 77)
-    assert features.image_embeds.shape[:2] == (80, 64)
+            seen = enhancer.project(rows["image_states"][row].float())
+            embeds = enhancer.embed_images([picture])[0]
+        torch.testing.assert_close(rows["input_latents"][row], expected, atol=5e-3, rtol=1e-2)
+        torch.testing.assert_close(seen, embeds, atol=5e-3, rtol=1e-2)
+    assert torch.equal(rows["tokens"][0], rows["tokens"][1])  # no side is named in these
+    assert rows["text_embeds"].shape == (3, 77, 64)
+    assert rows["image_states"].shape == (3, 64, 48)  # the vision tower's width
+    fresh = FreshFeatures(recipe).rows([0, 0, 39], [False, True, True])
+    for name, value in rows.items():
+        torch.testing.assert_close(fresh[name], value, atol=1e-2, rtol=1e-2)
 
 
 def test_features_that_lack_are_made_again(runs):
@@ -123,18 +129,17 @@ def test_features_that_lack_are_made_again(runs):
     before = load_file(path)
     path.unlink()
     tokenizer = ActionFramePipeline.from_pretrained(config.out / "pipeline").tokenizer
-    recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, True, "enhancer")
-    again = load_features(config.out / "features", recipe)
-    assert torch.equal(again.input_latents, before["input_latents"])
-    assert torch.equal(again.tokens, before["tokens"])
+    recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, "all", "enhancer")
+    again = make_features(config.out / "features", recipe)
+    assert all(torch.equal(again.parts[0][name], value) for name, value in before.items())
 
 
 def test_features_of_another_recipe_are_refused(runs):
     config = generator_config(runs)
     tokenizer = ActionFramePipeline.from_pretrained(config.out / "pipeline").tokenizer
-    recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, False, "dataset")
+    recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, "none", "dataset")
     with pytest.raises(UserError, match="features of another mirror, written_by"):
-        load_features(config.out / "features", recipe)
+        make_features(config.out / "features", recipe)
 
 
 def test_training_may_start_from_a_trained_model(runs):
@@ -146,15 +151,17 @@ def test_training_may_start_from_a_trained_model(runs):
         for name in ("generator", "further")
     )
     assert np.abs(np.asarray(first, int) - np.asarray(second, int)).max() <= 1
-    networks, scale = _start_from(config, Enhancer.from_pretrained(config.enhancer), 8)
+    enhancer = Enhancer.from_pretrained(config.enhancer)
+    networks, index = open_networks(config.start_from, {}, enhancer)
     assert {p.dtype for p in networks.parameters()} == {torch.float32}  # on disk they are halves
-    assert scale == egoframe.load(config.start_from).config.change_scale
+    assert index["change_scale"] == egoframe.load(config.start_from).config.change_scale
     for changes, words in (
         ({"predict": "latent"}, "its predict is change, and these settings take latent"),
-        ({"objective": "noise"}, "its prediction is sample, and these settings take scheduler"),
+        ({"kind": "noise"}, "its prediction is sample, and these settings take scheduler"),
     ):
+        other = replace(config, out=runs / "other", objective=ObjectiveConfig(**changes))
         with pytest.raises(UserError, match=words):
-            train_generator(replace(config, out=runs / "other", **changes))
+            train_generator(other)
     with pytest.raises(UserError, match="no trained pipeline here"):
         train_generator(replace(config, out=runs / "nowhere", start_from=runs / "absent"))
 
@@ -177,8 +184,9 @@ def test_stable_diffusion_is_trained_further_with_legos_loss(runs, tmp_path):
     start = tmp_path / "start"
     convert_stable_diffusion(tmp_path / "sd.ckpt", start, enhancer, tmp_path / "clip")
     config = generator_config(
-        runs, "sd", start_from=start, objective="noise", predict="latent", mirror=False
-    )
+        runs, "sd", start_from=start, mirror="none", train_text_encoder=False,
+        objective=ObjectiveConfig(predict="latent", kind="noise"),
+    )  # fmt: skip
     loop = replace(config.loop, steps=2, lr=1e-4)
     train_generator(replace(config, vae=start / "vae", loop=loop))
     before, after = (

@@ -5,8 +5,9 @@ from diffusers import AutoencoderKL
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.small import new_model, new_processor
+from egoframe.generator.assembly import new_scheduler
 from egoframe.generator.autoencoder import InputAwareAutoencoder
-from egoframe.generator.generator_training import NetworkConfig, build_networks, new_scheduler
+from egoframe.generator.networks import NetworkConfig, build_networks
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.sampling import paper_scheduler
 from egoframe.generator.tokenizer import new_tokenizer

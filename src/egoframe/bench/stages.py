@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
-from egoframe.bench import machine
+from egoframe import machine
 from egoframe.bench.untrained import EMBED_DIM, IMAGE_TOKENS, WIDTHS, untrained
 from egoframe.enhancer.model import Enhancement, Enhancer
 from egoframe.frames import to_pictures, to_tensor

@@ -96,13 +96,33 @@ def generator(config: ConfigFile, settings: Settings = None, json: Json = False)
 
     Example:
 
-        egoframe train generator configs/kitchen/generator.yaml predict=latent
+        egoframe train generator configs/kitchen/generator.yaml objective.predict=latent
     """
     from egoframe.config import load_config
     from egoframe.generator.generator_training import GeneratorConfig, train_generator
 
     chosen = load_config(GeneratorConfig, config, settings or [])
     train_generator(chosen)
+    finish({"model": str(chosen.out / "pipeline")}, json)
+
+
+@app.command()
+def distill(
+    config: Annotated[str, typer.Argument(help="A YAML file of settings, or a preset.")],
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Distil a generator: few steps without guidance draw what many with it do.
+
+    Example:
+
+        egoframe train distill kitchen dataset=runs/kitchen/pairs-128 out=runs/kitchen/distilled
+    """
+    from egoframe.config import load_config, preset
+    from egoframe.generator.distillation import DistillationConfig, distil
+
+    chosen = load_config(DistillationConfig, preset("distill", config), settings or [])
+    distil(chosen)
     finish({"model": str(chosen.out / "pipeline")}, json)
 
 

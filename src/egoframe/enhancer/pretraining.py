@@ -72,11 +72,11 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     ]
 
     def loss(batch: Batch) -> Tensor:
-        indices, generator = batch.indices, batch.generator
-        flipped = torch.rand(len(indices), generator=generator) < 0.5
+        indices, flipped = batch.indices, batch.chance(0.5)
         pictures = pixels[indices].float()
         pictures = torch.where(flipped[:, None, None, None], pictures.flip(-1), pictures)
-        shift = torch.randint(-config.shift, config.shift + 1, (2,), generator=generator).tolist()
+        limits = -config.shift, config.shift + 1
+        shift = torch.randint(*limits, (2,), generator=batch.shared).tolist()
         pictures = pictures.roll(shift, (-2, -1))
         rows = [tokens[int(f)][int(i)] for f, i in zip(flipped, indices, strict=True)]
         ids, labels = (x.to(device) for x in pad(rows, processor.tokenizer.pad_token_id))
@@ -102,7 +102,7 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
         shown = [cross_entropy(read, words[inside, k], ignore_index=IGNORED) for k in range(2)]
         return said + config.grounding * torch.stack(shown).nan_to_num().sum()
 
-    model.load_state_dict(fit(model, loss, len(dataset), config))
+    model.load_state_dict(fit(model, loss, dataset["pair_id"], config))
     enhancer = Enhancer(model, processor)
     enhancer.save_pretrained(config.out / "enhancer")
     return enhancer

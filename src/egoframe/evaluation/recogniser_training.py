@@ -36,19 +36,19 @@ def train_recogniser(config: RecogniserConfig) -> float:
     model = ActionRecogniser(actions)
 
     def loss(batch: Batch) -> Tensor:
-        indices, generator = batch.indices, batch.generator
-        pairs = to_signed(frames[indices])
-        flipped = torch.rand(len(indices), generator=generator) < 0.5
+        pairs = to_signed(frames[batch.indices])
+        flipped = batch.chance(0.5)
         pairs = torch.where(flipped[:, None, None, None, None], pairs.flip(-1), pairs)
-        shift = torch.randint(-config.shift, config.shift + 1, (2,), generator=generator).tolist()
+        limits = -config.shift, config.shift + 1
+        shift = torch.randint(*limits, (2,), generator=batch.shared).tolist()
         pairs = pairs.roll(shift, (-2, -1))
-        gain = 1 + 0.15 * torch.randn(len(indices), 1, 3, 1, 1, generator=generator)
-        pairs = pairs * gain + 0.1 * torch.randn(len(indices), 1, 1, 1, 1, generator=generator)
-        pairs, wanted = pairs.to(config.loop.device), labels[indices].to(config.loop.device)
+        gain = 1 + 0.15 * batch.normal(1, 3, 1, 1)
+        pairs = pairs * gain + 0.1 * batch.normal(1, 1, 1, 1)
+        pairs, wanted = pairs.to(config.loop.device), labels[batch.indices].to(config.loop.device)
         logits = model(pairs[:, 0], pairs[:, 1]).float()
         return torch.nn.functional.cross_entropy(logits, wanted, label_smoothing=0.05)
 
-    model.load_state_dict(fit(model, loss, len(dataset), config))
+    model.load_state_dict(fit(model, loss, dataset["pair_id"], config))
     model.save_pretrained(config.out / "recogniser")
     return accuracy(model, config.dataset)
 

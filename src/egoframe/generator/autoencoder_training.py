@@ -40,32 +40,32 @@ def train_autoencoder(config: AutoencoderConfig) -> Any:
         An `InputAwareAutoencoder`, or with a plain decoder an `AutoencoderKL`.
     """
     plain = config.decoder == "plain"
-    frames = load_frames(open_pairs(config.dataset, "train"))
+    dataset = open_pairs(config.dataset, "train")
+    frames = load_frames(dataset)
     torch.manual_seed(config.loop.seed)
     model: Any = (new_plain if plain else InputAwareAutoencoder)(config.latent_channels)
     model.to(memory_format=torch.channels_last)  # a sixth faster on a CPU
     device = config.loop.device
 
     def loss(batch: Batch) -> Tensor:
-        indices, generator = batch.indices, batch.generator
-        pair = to_signed(frames[indices])
-        flipped = torch.rand(len(indices), generator=generator) < 0.5
+        pair = to_signed(frames[batch.indices])
+        flipped = batch.chance(0.5)
         pair = torch.where(flipped[:, None, None, None, None], pair.flip(-1), pair)
         before, action = pair[:, 0], pair[:, 1]
-        same = torch.rand(len(indices), generator=generator) < 0.1  # nothing happens
+        same = batch.chance(0.1)  # nothing happens
         action = torch.where(same[:, None, None, None], before, action)
         before, action = before.to(device), action.to(device)
+        size = (config.latent_channels, *(n // 8 for n in action.shape[-2:]))
+        noise = batch.normal(*size)
         if plain:
-            size = (len(indices), config.latent_channels, *(n // 8 for n in action.shape[-2:]))
-            drawn, kl = draw_again(model, action, torch.randn(size, generator=generator).to(device))
+            drawn, kl = draw_again(model, action, noise.to(device))
             return reconstruction_loss(drawn.float(), action, before) + KL_WEIGHT * kl
         latents = model.encode(action)
-        level = config.latent_noise * torch.rand(len(indices), 1, 1, 1, generator=generator)
-        noise = level * torch.randn(latents.shape, generator=generator)
-        drawn = model.decode(latents + noise.to(device), before)
+        level = config.latent_noise * batch.uniform().view(-1, 1, 1, 1)
+        drawn = model.decode(latents + (level * noise).to(device), before)
         return reconstruction_loss(drawn.float(), action, before)
 
-    weights = fit(model, loss, len(frames), config)
+    weights = fit(model, loss, dataset["pair_id"], config)
     model.load_state_dict(weights)
     mean, std = measure_latents(model, frames)
     if plain:

@@ -1,7 +1,10 @@
-"""What the generator learns from, worked out once: latents, tokens and the enhancer's embeddings.
+"""What the generator learns from: latents, tokens, and what the enhancer sees and says.
 
-They are kept in parts, made on all cores, so that a stopped run goes on. With `mirror`, every pair
-is kept twice: row 2i is pair i, row 2i + 1 its mirror image.
+Worked out once, on all cores, and kept in parts, so that a stopped run goes on; read back without
+loading them whole. Image embeddings are kept as they are before the enhancer's projector: at its
+vision tower's width, for LEGO a fifth of the language model's.
+
+With mirror images, row 2i of a tensor is pair i, and row 2i + 1 its mirror image.
 """
 
 from __future__ import annotations
@@ -10,45 +13,41 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
-from egoframe.errors import UserError
+from egoframe.errors import UserError, first_line
 from egoframe.frames import to_tensor
 from egoframe.generator.autoencoder import encode, open_autoencoder
 from egoframe.generator.pipeline import named
 from egoframe.generator.tokenizer import LENGTH
 from egoframe.models import fingerprint
 from egoframe.pairs import open_pairs
+from egoframe.training import Batch
+from egoframe.training.checkpoints import write_whole
 
 BATCH = 32  # pairs
 FRAMES = ["input_frame", "action_frame"]
+LATENTS = ("input_latents", "action_latents")
+EMBEDS = ("image_states", "text_embeds")
 PART = 16 * BATCH  # pairs in a file
-
-
-@dataclass(frozen=True)
-class Features:
-    """One row for each pair, or with mirror images two (N)."""
-
-    input_latents: Tensor  # float16 (N, C, H, W)
-    action_latents: Tensor  # float16 (N, C, H, W)
-    tokens: Tensor  # int64 (N, 77), of action and description
-    label_tokens: Tensor  # int64 (N, 77), of the bare action
-    image_embeds: Tensor  # float16 (N, I, D)
-    text_embeds: Tensor  # float16 (N, 77, D)
+SCALES = "_scale"  # after the name of what it scales
+Mirror = Literal["none", "frames", "all"]
 
 
 @dataclass(frozen=True)
@@ -58,40 +57,129 @@ class Recipe:
     Arguments:
         dataset, vae, enhancer: folders.
         tokenizer: of the text encoder.
-        mirror: make those of the mirror images too.
+        mirror: make those of mirror images too: of "all", or as the release does, of the "frames"
+            alone, whose words and embeddings stay those of the frames as they were.
         written_by: "dataset" takes its descriptions; "enhancer" lets the enhancer write its own, as
             LEGO does, so that the generator learns from what it will be given.
+        embeds: how the enhancer's embeddings are kept: int8 with one scale for each token takes
+            half the room of float16.
     """
 
     dataset: Path
     vae: Path
     enhancer: Path
     tokenizer: Any
-    mirror: bool
+    mirror: Mirror
     written_by: str
+    embeds: Literal["float16", "int8"] = "float16"
+
+    def versions(self, name: str) -> int:
+        """Rows that a tensor has for each pair."""
+        return 2 if self.mirror == "all" or (self.mirror == "frames" and name in LATENTS) else 1
 
 
-def load_features(folder: Path, recipe: Recipe) -> Features:
-    """Read the features of a training split from `folder`, once those that lack are made there.
+class CachedFeatures:
+    """The features of a training split, in files; rows are read when they are asked for."""
+
+    def __init__(self, paths: Sequence[Path], recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.parts = [_open_part(path) for path in paths]
+
+    def rows(self, indices: Sequence[int], turned: Sequence[bool]) -> dict[str, Tensor]:
+        """The features of some pairs, of their mirror images where `turned`.
+
+        Returns:
+            input_latents, action_latents (B, C, H, W), tokens, label_tokens (B, 77), image_states
+            (B, I, V), text_embeds (B, 77, D).
+        """
+        found: dict[str, list[Tensor]] = {}
+        for index, turn in zip(indices, turned, strict=True):
+            part = self.parts[index // PART]
+            for name, tensor in part.items():
+                versions = self.recipe.versions(name.removesuffix(SCALES))
+                row = versions * (index % PART) + (int(turn) if versions == 2 else 0)
+                found.setdefault(name, []).append(tensor[row])
+        return unpack({name: torch.stack(rows) for name, rows in found.items()})
+
+
+class FreshFeatures:
+    """The same, worked out whenever they are asked for: nothing is kept, each step takes longer."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.dataset = open_pairs(recipe.dataset, "train")
+
+    def rows(self, indices: Sequence[int], turned: Sequence[bool]) -> dict[str, Tensor]:
+        """As `CachedFeatures.rows`."""
+        made = make(self.recipe, self.dataset[list(indices)])
+        chosen = {}
+        for name, tensor in made.items():
+            versions = self.recipe.versions(name.removesuffix(SCALES))
+            rows = [versions * k + (int(turn) if versions == 2 else 0)
+                    for k, turn in enumerate(turned)]  # fmt: skip
+            chosen[name] = tensor[rows]
+        return unpack(chosen)
+
+
+def open_features(
+    kind: Literal["cached", "fresh"], folder: Path, recipe: Recipe
+) -> CachedFeatures | FreshFeatures:
+    """What is learnt from: made once and kept in `folder`, or made whenever it is needed."""
+    return FreshFeatures(recipe) if kind == "fresh" else make_features(folder, recipe)
+
+
+def fetcher(
+    features: CachedFeatures | FreshFeatures, mirror: Mirror
+) -> Callable[[Batch], dict[str, Tensor]]:
+    """Reads the features of a batch, half of them of mirror images."""
+
+    def fetch(batch: Batch) -> dict[str, Tensor]:
+        turned = batch.chance(0.0 if mirror == "none" else 0.5)
+        return features.rows(batch.indices.tolist(), turned.tolist())
+
+    return fetch
+
+
+def pack(name: str, embeds: Tensor, kind: str) -> dict[str, Tensor]:
+    """Embeddings (..., D) as they are kept, in float16, or in int8 with a scale (..., 1)."""
+    if kind == "float16":
+        return {name: embeds.half()}
+    scale = embeds.float().abs().amax(-1, keepdim=True) / 127
+    rounded = (embeds.float() / scale.clamp(min=1e-12)).round().to(torch.int8)
+    return {name: rounded, f"{name}{SCALES}": scale}
+
+
+def unpack(kept: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Features with embeddings as numbers again."""
+    return {
+        name: value.float() * kept[f"{name}{SCALES}"] if f"{name}{SCALES}" in kept else value
+        for name, value in kept.items()
+        if not name.endswith(SCALES)
+    }
+
+
+def make_features(folder: Path, recipe: Recipe) -> CachedFeatures:
+    """Open the features of a training split in `folder`, once those that lack are made there.
 
     Raises:
-        UserError: `folder` holds features of another dataset, autoencoder, enhancer or recipe.
+        UserError: `folder` holds features of another dataset, autoencoder, enhancer or recipe, or
+            a damaged file.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_same_recipe(folder / "recipe.json", recipe)
     count = len(open_pairs(recipe.dataset, "train"))
     paths = {start: folder / f"{start // PART:05d}.safetensors" for start in range(0, count, PART)}
     todo = [start for start, path in paths.items() if not path.exists()]
-    if todo:
+    if len(todo) == 1:
+        _make_part(recipe, todo[0], paths[todo[0]])
+    elif todo:
         context = multiprocessing.get_context("spawn")
         workers = min(os.cpu_count() or 1, len(todo))
         with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
             running = [pool.submit(_make_part, recipe, start, paths[start]) for start in todo]
             for future in track(running, "features", console=Console(stderr=True)):
                 future.result()
-    parts = [load_file(path) for path in paths.values()]
-    names = [field.name for field in fields(Features)]
-    return Features(**{name: torch.cat([part[name] for part in parts]) for name in names})
+    return CachedFeatures(list(paths.values()), recipe)
 
 
 def _check_same_recipe(path: Path, recipe: Recipe) -> None:
@@ -102,9 +190,10 @@ def _check_same_recipe(path: Path, recipe: Recipe) -> None:
         "tokenizer": _sha256(sorted(recipe.tokenizer.get_vocab().items())),
         "mirror": recipe.mirror,
         "written_by": recipe.written_by,
+        "embeds": recipe.embeds,
     }
     if not path.exists():
-        path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(told, indent=1) + "\n")
         return
     before = json.loads(path.read_text(encoding="utf-8"))
     changed = [key for key in told if before.get(key) != told[key]]
@@ -122,38 +211,72 @@ def _sha256(value: Any) -> str:
 def _make_part(recipe: Recipe, start: int, path: Path) -> None:
     dataset = open_pairs(recipe.dataset, "train")
     stop = min(start + PART, len(dataset))
-    batches = [_make(recipe, dataset[k : min(k + BATCH, stop)]) for k in range(start, stop, BATCH)]
+    batches = [make(recipe, dataset[k : min(k + BATCH, stop)]) for k in range(start, stop, BATCH)]
     temporary = path.with_suffix(".writing")
     joined = {key: torch.cat([b[key] for b in batches]).contiguous() for key in batches[0]}
-    save_file(joined, temporary)
+    save_file(joined, temporary, {"checksum": str(_checksum(joined))})
     temporary.rename(path)
 
 
+def _open_part(path: Path) -> dict[str, Tensor]:
+    """The tensors of a part, which stay in its file until rows of them are read.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            whole = (file.metadata() or {}).get("checksum") == str(_checksum(tensors))
+        why = "" if whole else "its checksum is another"
+    except (OSError, SafetensorError) as error:
+        why = first_line(error)
+    if why:
+        raise UserError(
+            f"{path}: is damaged ({why}); delete it, and the same command makes it anew"
+        )
+    return tensors
+
+
+def _checksum(tensors: dict[str, Tensor]) -> int:
+    total = 0
+    for name in sorted(tensors):
+        total = zlib.crc32(tensors[name].view(torch.uint8).numpy().tobytes(), total)
+    return total
+
+
 @torch.inference_mode()
-def _make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
-    """The features of some pairs, given as columns of a dataset."""
+def make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
+    """The features of some pairs, given as columns of a dataset, as they are kept."""
     vae, enhancer = _models(recipe.vae, recipe.enhancer)
 
-    def versions(values: list[Any], mirror: Callable[[Any], Any]) -> list[Any]:
-        return [v for value in values for v in (value, mirror(value))] if recipe.mirror else values
+    def versions(kind: str, values: list[Any], mirror: Callable[[Any], Any]) -> list[Any]:
+        if recipe.versions(kind) == 1:
+            return values
+        return [v for value in values for v in (value, mirror(value))]
 
     def tokens(texts: list[str]) -> Tensor:
         settings = {"padding": "max_length", "truncation": True, "max_length": LENGTH}
         return recipe.tokenizer(texts, return_tensors="pt", **settings).input_ids
 
-    inputs, actions = (
-        versions([frame.convert("RGB") for frame in pairs[name]], _flipped) for name in FRAMES
-    )
-    labels = versions(pairs["action"], str)
-    given = versions(pairs["description"], mirrored) if recipe.written_by == "dataset" else None
-    out = enhancer(inputs, labels, given)
+    frames = {name: [frame.convert("RGB") for frame in pairs[name]] for name in FRAMES}
+    latents = {
+        kind: encode(vae, to_tensor(versions(kind, frames[name], _flipped))).half()
+        for kind, name in zip(LATENTS, FRAMES, strict=True)
+    }
+    labels = versions("tokens", pairs["action"], str)
+    given = None
+    if recipe.written_by == "dataset":
+        given = versions("tokens", pairs["description"], mirrored)
+    seen = versions("image_states", frames["input_frame"], _flipped)
+    out = enhancer(seen, labels, given)
+    assert out.image_states is not None
     return {
-        "input_latents": encode(vae, to_tensor(inputs)).half(),
-        "action_latents": encode(vae, to_tensor(actions)).half(),
+        **latents,
         "tokens": tokens(list(map(named, labels, out.descriptions))),
         "label_tokens": tokens(labels),
-        "image_embeds": out.image_embeds.half(),
-        "text_embeds": out.text_embeds.half(),
+        **pack("image_states", out.image_states, recipe.embeds),
+        **pack("text_embeds", out.text_embeds, recipe.embeds),
     }
 
 

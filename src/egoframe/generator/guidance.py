@@ -100,13 +100,14 @@ class GuidedUNet:
             module.processor = processor
 
     def __call__(self, noisy_BCHW: Tensor, t: Tensor) -> Tensor:
-        """The guided output (B, C, H, W) in float32, at a time 0..train_timesteps."""
+        """The guided output (B, C, H, W) in float32, at a time 0..train_timesteps, or at one for
+        each picture (B,)."""
         guided = self.always or self.low <= float(t) <= self.high
         weights_G = self.weights_G if guided else [1.0]
         noisy = noisy_BCHW.to(self.condition.dtype).repeat(len(weights_G), 1, 1, 1)
         out = self.unet(
             torch.cat((noisy, self.condition[: len(noisy)]), 1),
-            t,
+            t.repeat(len(weights_G)) if t.ndim else t,
             encoder_hidden_states=self._context(len(noisy)),
             return_dict=False,
         )[0]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from egoframe.bench.machine import flops, matmul_ceiling, peak_memory, seconds
+from egoframe.machine import flops, matmul_ceiling, peak_memory, seconds
 
 CPU = torch.device("cpu")
 

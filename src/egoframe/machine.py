@@ -59,10 +59,16 @@ def flops(work: Callable[[], Any]) -> int:
     return counter.get_total_flops()
 
 
-def matmul_ceiling(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations per second of the best large matrix product, measured."""
+def matmul_ceiling(device: torch.device, dtype: torch.dtype, largest: int | None = None) -> float:
+    """Operations per second of the best large matrix product, measured.
+
+    Arguments:
+        largest: side of the matrices that are tried, at most.
+    """
     best = 0.0
     for size in (1024, 2048, 4096) if device.type == "cpu" else (4096, 8192, 16384):
+        if largest and size > largest:
+            break
         a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
         best = max(best, 2 * size**3 / seconds([partial(torch.mm, a, b)], device, 5)[0])
     return best
