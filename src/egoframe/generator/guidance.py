@@ -61,6 +61,8 @@ class GuidedUNet:
         self.contexts = [context for _, context, _ in branches]
         self.condition = torch.cat([condition for _, _, condition in branches]).to(unet.dtype)
         self.unet = unet
+        self.changed: list[tuple[Any, Any]] = []  # attentions that read what is kept
+        self.attentions = 1
         self.low, self.high = (train_timesteps * share for share in interval)
 
     def __enter__(self) -> GuidedUNet:
@@ -71,7 +73,7 @@ class GuidedUNet:
             for context in self.contexts
         }
         ready: list[tuple[Any, Any, list[Any]]] = []
-        self.attentions = 0
+        self.attentions, self.changed = 0, []
         for name, module in self.unet.named_modules():
             own: Any = getattr(module, "processor", None)
             if not name.endswith("attn2"):
@@ -85,7 +87,6 @@ class GuidedUNet:
                 for place, (tokens, log_counts) in merged.items()
             }
             ready.append((module, own, [kept[id(context)] for context in self.contexts]))
-        self.changed = []
         for module, own, contexts in ready:
             processor = own if isinstance(own, KeptContexts) else KeptContexts(own)
             processor.rows = len(self.condition) // len(self.contexts)

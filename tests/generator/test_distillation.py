@@ -1,0 +1,157 @@
+"""The paths against their closed forms, and a tiny distillation that comes to what its teacher
+draws."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, LCMScheduler
+
+import egoframe
+from egoframe.enhancer.model import Enhancer
+from egoframe.errors import UserError
+from egoframe.generator.assembly import write_pipeline
+from egoframe.generator.distillation import (
+    ConsistencyObjective,
+    DiffusionPath,
+    DistillationConfig,
+    FlowPath,
+    distil,
+    path_of,
+)
+from egoframe.pairs import open_pairs
+from egoframe.training import LoopConfig
+from egoframe.training.randomness import key_of, step_batches
+from tests.generator.tiny import tiny_pipeline
+from tests.little_dataset import photo, write_dataset
+
+
+def latents(count: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    both = torch.randn(2, count, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    return both[0], both[1]
+
+
+def test_a_network_that_is_right_keeps_the_flow_on_its_line():
+    clean, noise = latents()
+    path = FlowPath(torch.tensor([1.0, 0.7, 0.2]))
+    places = torch.tensor([0, 1, 2])
+    further = path.step(path.mix(clean, noise, places), clean, places)
+    torch.testing.assert_close(further[:2], path.mix(clean, noise, places + 1)[:2])
+    torch.testing.assert_close(further[2], clean[2])
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_a_step_of_diffusion_is_that_of_diffusers_ddim(kind):
+    clean, noise = latents()
+    ddim = DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+        prediction_type=kind, timestep_spacing="trailing", set_alpha_to_one=True,
+    )  # fmt: skip
+    ddim.set_timesteps(50)
+    path = DiffusionPath(ddim.timesteps, ddim)
+    places = torch.tensor([0, 20, 49])
+    noisy = path.mix(clean, noise, places)
+    alpha = ddim.alphas_cumprod[ddim.timesteps[places]].view(-1, 1, 1, 1)
+    torch.testing.assert_close(noisy, alpha.sqrt() * clean + (1 - alpha).sqrt() * noise)
+    out = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(1))
+    stepped = path.step(noisy, out, places)
+    for row, t in enumerate(ddim.timesteps[places]):
+        expected = ddim.step(out[row], t, noisy[row]).prev_sample
+        torch.testing.assert_close(stepped[row], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_learnt_is_what_diffusers_sampler_of_such_models_takes():
+    clean, noise = latents(1)
+    lcm = LCMScheduler(beta_start=0.00085, beta_end=0.012, original_inference_steps=50)
+    lcm.set_timesteps(4)
+    path = DiffusionPath(lcm.timesteps, lcm)
+    for place, t in enumerate(lcm.timesteps):
+        noisy, out = path.mix(clean, noise, torch.tensor([place])), noise * 0.9
+        lcm._step_index = None
+        expected = lcm.step(out, t, noisy).denoised
+        found = path.consistent(noisy, out, torch.tensor([place]))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_path_is_the_one_that_the_teachers_sampler_takes():
+    flow, paper = tiny_pipeline(), tiny_pipeline(paper=True)
+    flow.scheduler.set_timesteps(6)
+    assert torch.equal(path_of(flow, 6).t, flow.scheduler.sigmas)
+    assert path_of(paper, 10).times(torch.arange(10)).tolist() == list(range(999, 0, -100))
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory) -> Path:
+    """A folder with a dataset and a tiny untrained teacher of each kind."""
+    folder = tmp_path_factory.mktemp("teacher")
+    dataset = open_pairs(write_dataset(folder / "pairs"), "train")
+    for name, paper in (("flow", False), ("paper", True)):
+        write_pipeline(tiny_pipeline(paper), dataset, folder / name)
+    return folder
+
+
+def config(teacher: Path, name: str, out: Path, **changes) -> DistillationConfig:
+    loop = LoopConfig(steps=3, batch_size=4, lr=1e-3, warmup=0, log_every=1, trackers=())
+    return DistillationConfig(
+        dataset=teacher / "pairs", out=out, model=str(teacher / name), written_by="dataset",
+        mirror="none", loop=replace(loop, **changes.pop("loop", {})), **changes,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["flow", "paper"])
+def test_a_student_that_is_right_has_no_loss(teacher, tmp_path, name):
+    """Its target at the path's end is the teacher's own; so a teacher without guidance, asked at
+    the last place, is a student without loss."""
+    pipe = egoframe.load(teacher / name)
+    settings = config(teacher, name, tmp_path, text_guidance=1.0, image_guidance=1.0)
+    enhancer = Enhancer(pipe.enhancer, pipe.processor)
+    objective = ConsistencyObjective(pipe.unet, pipe, enhancer, settings, "cpu")
+    steps = objective.path.steps
+    keys = [key_of(str(k)) for k in range(4)]
+    (batch,) = step_batches(0, 4, keys, 0, 0.0)
+    data = {
+        "input_latents": torch.randn(4, 4, 8, 8), "action_latents": torch.randn(4, 4, 8, 8),
+        "tokens": torch.zeros(4, 77, dtype=torch.long), "text_embeds": torch.randn(4, 77, 64),
+        "label_tokens": torch.zeros(4, 77, dtype=torch.long),
+        "image_states": torch.randn(4, 64, 48),
+    }  # fmt: skip
+
+    def loss(place: int) -> torch.Tensor:
+        object.__setattr__(batch, "data", data)
+        object.__setattr__(batch, "integers", lambda limit: torch.full((4,), place))
+        with torch.no_grad():
+            return objective(batch)
+
+    assert loss(steps - 1).max() < (1e-6 if name == "flow" else 1e-3)
+    assert loss(0).min() > 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lora_rank", [None, 4])
+def test_the_student_draws_in_four_steps_without_guidance(teacher, tmp_path, lora_rank):
+    for name in ("flow", "paper"):
+        out = tmp_path / name
+        distil(config(teacher, name, out, lora_rank=lora_rank))
+        first, second = (egoframe.load(folder) for folder in (teacher / name, out / "pipeline"))
+        told = second.config
+        assert (told.steps, told.text_guidance, told.image_guidance) == (4, 1.0, 1.0)
+        pictures = [pipe(photo("red"), "take mug").images[0] for pipe in (first, second)]
+        assert np.abs(np.subtract(*(np.asarray(p, int) for p in pictures))).max() > 0
+        kept, moved = (
+            (first.unet.state_dict()[key] - second.unet.state_dict()[key]).abs().max()
+            for key in ("conv_norm_out.weight", "mid_block.resnets.0.conv1.weight")
+        )
+        assert moved > 0
+        assert (kept == 0) == (lora_rank is not None)  # adapters leave norms as they were
+        assert (out / "lora").exists() == (lora_rank is not None)
+
+
+def test_what_cannot_be_distilled_is_said(teacher, tmp_path):
+    pipe = tiny_pipeline(paper=True)
+    pipe.scheduler.register_to_config(prediction_type="sample")
+    with pytest.raises(UserError, match="a model that predicts sample cannot be distilled"):
+        path_of(pipe, 4)
+    with pytest.raises(UserError, match="nowhere: no such model"):
+        distil(config(teacher, "nowhere", tmp_path / "out"))
