@@ -48,11 +48,11 @@ def test_killed_workers_are_replaced(tmp_path):
     def kill() -> None:
         killed: set[Path] = set()
         while len(killed) < processes.KILLS - 1 and not stop.wait(0.5):
-            for path in set(tmp_path.glob("*.pid")) - killed:
-                killed.add(path)
+            left = set(tmp_path.glob("*.pid")) - killed
+            if left:
+                killed.add(oldest := min(left, key=lambda path: path.stat().st_mtime))
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(path.stem), signal.SIGKILL)
-                break
+                    os.kill(int(oldest.stem), signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -60,7 +60,7 @@ def test_killed_workers_are_replaced(tmp_path):
     stop.set()
     killer.join()
     assert sorted(done) == list(range(8))
-    assert len(set(done.values())) > 2
+    assert len(list(tmp_path.glob("*.pid"))) > 2  # as few as two may have done all the tasks
     assert all(isinstance(pid, int) for pid in done.values())
 
 
