@@ -12,8 +12,12 @@ from egoframe.cli.output import finish
 app = typer.Typer(no_args_is_help=True, help="Train a stage of the model; resumable.")
 
 ConfigFile = Annotated[Path, typer.Argument(help="A YAML file of settings.")]
+Preset = Annotated[str, typer.Argument(help="A YAML file of settings, or the name of a preset.")]
 Settings = Annotated[list[str] | None, typer.Argument(help="Such as loop.steps=1000.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check settings, data, models and memory; train nothing.")
+]
 
 
 @app.command()
@@ -50,14 +54,10 @@ def small_enhancer(config: ConfigFile, settings: Settings = None, json: Json = F
 
 @app.command()
 def enhancer(
-    config: Annotated[
-        str, typer.Argument(help="A preset: paper, 80gb, 24gb or kitchen; or a YAML file.")
-    ],
+    config: Preset,
     settings: Settings = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check settings, data, base and memory alone.")
-    ] = False,
     json: Json = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Tune a vision-language model on described pairs, and judge it against the untuned one.
 
@@ -91,24 +91,36 @@ def enhancer(
 
 
 @app.command()
-def generator(config: ConfigFile, settings: Settings = None, json: Json = False) -> None:
+def generator(
+    config: Preset,
+    settings: Settings = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+) -> None:
     """Train U-Net, text encoder and conditioner, and put the whole model together.
 
     Example:
 
         egoframe train generator configs/kitchen/generator.yaml objective.predict=latent
+
+        egoframe train generator paper dataset=pairs vae=sd/vae enhancer=vllm start_from=sd out=run
     """
-    from egoframe.config import load_config
+    from egoframe.config import load_config, preset
     from egoframe.generator.generator_training import GeneratorConfig, train_generator
 
-    chosen = load_config(GeneratorConfig, config, settings or [])
+    chosen = load_config(GeneratorConfig, preset("generator", config), settings or [])
+    if dry_run:
+        from egoframe.generator.planning import plan_generator
+
+        finish(plan_generator(chosen), json)
+        return
     train_generator(chosen)
     finish({"model": str(chosen.out / "pipeline")}, json)
 
 
 @app.command()
 def distill(
-    config: Annotated[str, typer.Argument(help="A YAML file of settings, or a preset.")],
+    config: Preset,
     settings: Settings = None,
     json: Json = False,
 ) -> None:

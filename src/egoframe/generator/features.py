@@ -260,6 +260,7 @@ def make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
         return recipe.tokenizer(texts, return_tensors="pt", **settings).input_ids
 
     frames = {name: [frame.convert("RGB") for frame in pairs[name]] for name in FRAMES}
+    check_sizes(recipe.dataset, pairs["pair_id"], frames)
     latents = {
         kind: encode(vae, to_tensor(versions(kind, frames[name], _flipped))).half()
         for kind, name in zip(LATENTS, FRAMES, strict=True)
@@ -278,6 +279,20 @@ def make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
         **pack("image_states", out.image_states, recipe.embeds),
         **pack("text_embeds", out.text_embeds, recipe.embeds),
     }
+
+
+def check_sizes(dataset: Path, names: list[str], frames: dict[str, list[Image.Image]]) -> None:
+    """Raises:
+    UserError: the frames of these pairs are not all of one size; the first odd one is named.
+    """
+    size = frames[FRAMES[0]][0].size
+    for kind in FRAMES:
+        for name, frame in zip(names, frames[kind], strict=True):
+            if frame.size != size:
+                raise UserError(
+                    f"{dataset}: pair {name} has a frame of {frame.size[0]}×{frame.size[1]} in a "
+                    f"dataset of {size[0]}×{size[1]}; build it with one size"
+                )
 
 
 @lru_cache(maxsize=1)

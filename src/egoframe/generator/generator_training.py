@@ -85,7 +85,9 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
             config.written_by, config.embeds,
         )  # fmt: skip
         features = open_features(config.features, config.out / "features", recipe)
-    networks, scales = new_networks(config, features, vae, enhancer, tokenizer)
+    channels, _, side = features.rows([0], [False])["input_latents"].shape[1:]
+    networks, scale = start_networks(config, channels, enhancer, tokenizer)
+    scales = measure_scales(config, features, vae, scale)
     device = accelerator.device
     objective = GeneratorObjective(
         networks,
@@ -98,12 +100,10 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     )
     enhancer.model.to(device)
 
-    sample_size = 8 * features.rows([0], [False])["input_latents"].shape[-1]
-
     def pipeline() -> ActionFramePipeline:
         return assemble(
             networks.eval(), vae, enhancer, tokenizer, dataset,
-            predict=config.objective.predict, change_scale=scales.change, sample_size=sample_size,
+            predict=config.objective.predict, change_scale=scales.change, sample_size=8 * side,
             **drawn_as(config.objective.kind),
         )  # fmt: skip
 
@@ -116,45 +116,61 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     if not accelerator.is_main_process:
         return pipeline()
     if config.loop.shard:  # what was sharded stays so; the averaged weights are whole
-        networks, _ = new_networks(config, features, vae, enhancer, tokenizer)
+        networks, _ = start_networks(config, channels, enhancer, tokenizer)
     networks.load_state_dict(weights)
     done = pipeline()
     write_pipeline(done, dataset, config.out / "pipeline")
     return done
 
 
-def new_networks(
-    config: GeneratorConfig,
-    features: CachedFeatures | FreshFeatures,
-    vae: Any,
-    enhancer: Enhancer,
-    tokenizer: Any,
-) -> tuple[nn.ModuleDict, Scales]:
-    """The networks as training begins, and the scales of the data."""
-    size = len(open_pairs(config.dataset, "train"))
-    some = list(range(0, size, max(1, size // MEASURED)))
-    rows = features.rows(some, [False] * len(some))
-    before, action = rows["input_latents"].float(), rows["action_latents"].float()
+def start_networks(
+    config: GeneratorConfig, latent_channels: int, enhancer: Enhancer, tokenizer: Any
+) -> tuple[nn.ModuleDict, float | None]:
+    """The networks as training begins, and the `change_scale` of the model that they come from.
+
+    Raises:
+        UserError: that model does not fit these settings.
+    """
     torch.manual_seed(config.loop.seed)
-    change = float((action - before).std()) if config.objective.predict == "change" else 1.0
+    scale = None
     if config.start_from is None:
-        networks = build_networks(config.network, before.shape[1], enhancer, tokenizer)
+        networks = build_networks(config.network, latent_channels, enhancer, tokenizer)
     else:
         expected = {
             "predict": config.objective.predict,
             "prediction": drawn_as(config.objective.kind)["prediction"],
-            "in_channels": 2 * before.shape[1],
+            "in_channels": 2 * latent_channels,
         }
         networks, index = open_networks(config.start_from, expected, enhancer)
-        change = float(index["change_scale"])
+        scale = float(index["change_scale"])
     networks["text_encoder"].requires_grad_(config.train_text_encoder)
     if "conditioner" in networks:
         networks["conditioner"].requires_grad_(config.train_conditioner)
     if config.gradient_checkpointing:
         unet: Any = networks["unet"]
         unet.enable_gradient_checkpointing()
+    return networks, scale
+
+
+def measure_scales(
+    config: GeneratorConfig,
+    features: CachedFeatures | FreshFeatures,
+    vae: Any,
+    change: float | None,
+) -> Scales:
+    """The scales of the data, measured on pairs that are spread over it.
+
+    Arguments:
+        change: that of a model to go on from, which stays.
+    """
+    size = len(open_pairs(config.dataset, "train"))
+    some = list(range(0, size, max(1, size // MEASURED)))
+    rows = features.rows(some, [False] * len(some))
+    before, action = rows["input_latents"].float(), rows["action_latents"].float()
+    if change is None:
+        change = float((action - before).std()) if config.objective.predict == "change" else 1.0
     weight = change_weight(before, action, change, config.objective.changed_weight)
-    return networks, Scales(latent_scale(vae), change, float(weight.mean()))
+    return Scales(latent_scale(vae), change, float(weight.mean()))
 
 
 def open_tokenizer(config: GeneratorConfig, dataset: Any) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import diffusers
+import transformers
 from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import nn
 
@@ -23,6 +25,8 @@ def start_processes(stage: StageConfig) -> Accelerator:
         UserError: the device, or a tracker, is not to be had here.
     """
     config = stage.loop
+    diffusers.utils.logging.disable_progress_bar()  # one bar is enough
+    transformers.utils.logging.disable_progress_bar()
     usable_device(config.device)
     check_trackers(config.trackers)
     return Accelerator(
