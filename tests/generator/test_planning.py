@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from egoframe.config import load_config
 from egoframe.errors import UserError
 from egoframe.generator.features import Recipe, make_features, pack, unpack
-from egoframe.generator.generator_training import open_tokenizer, train_generator
+from egoframe.generator.generator_training import GeneratorConfig, open_tokenizer, train_generator
 from egoframe.generator.planning import plan_generator
 from egoframe.pairs import open_pairs
 from tests.cli.run import refused, run
@@ -40,7 +41,6 @@ def test_a_dry_run_tells_what_it_takes_and_writes_nothing(made):
 
 
 def test_what_stops_a_training_stops_the_dry_run(made, tmp_path):
-    settings = made / "settings.yaml"
     for change, words in (
         (f"dataset={tmp_path}", "no dataset of action pairs"),
         (f"vae={tmp_path}", str(tmp_path)),
@@ -49,7 +49,10 @@ def test_what_stops_a_training_stops_the_dry_run(made, tmp_path):
         ("loop.trackers=[abacus]", "'abacus' is neither tensorboard nor wandb"),
         ("objective.kind=magic", "objective.kind: 'magic' is not one of flow, noise, velocity"),
     ):
-        assert words in refused(run("train", "generator", settings, change, "--dry-run"))
+        with pytest.raises(UserError, match=words):
+            plan_generator(load_config(GeneratorConfig, made / "settings.yaml", [change]))
+    command = ("train", "generator", made / "settings.yaml", "loop.batch_size=0", "--dry-run")
+    assert refused(run(*command)) == "egoframe: loop.batch_size=0: at least 1"
 
 
 def test_pairs_of_several_sizes_are_named(made, tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.small import new_model, new_processor
 from egoframe.generator.autoencoder import InputAwareAutoencoder
-from egoframe.generator.generator_training import GeneratorConfig, open_tokenizer, train_generator
+from egoframe.generator.generator_training import GeneratorConfig, train_generator
 from egoframe.generator.networks import NetworkConfig
 from egoframe.pairs import open_described
 from egoframe.training import LoopConfig
@@ -33,7 +33,7 @@ loop: {{steps: 6, batch_size: 8, lr: 1.0e-3, warmup: 2, ema: 0.9, log_every: 1, 
 
 
 def prepare(folder: Path) -> None:
-    """A dataset, an untrained autoencoder and enhancer, a tokenizer, and `settings.yaml`."""
+    """A dataset, an untrained autoencoder and enhancer, and `settings.yaml`."""
     import torch
 
     torch.manual_seed(0)
@@ -46,7 +46,6 @@ def prepare(folder: Path) -> None:
     model = new_model(processor, vision_dim=48, text_dim=64)
     model.generation_config.max_new_tokens = 5
     Enhancer(model, processor).save_pretrained(folder / "enhancer")
-    open_tokenizer(config(folder, folder), open_described(folder / "pairs", "train"))
     (folder / "settings.yaml").write_text(SETTINGS.format(folder))
 
 

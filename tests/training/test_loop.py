@@ -11,7 +11,7 @@ from egoframe.errors import UserError
 from egoframe.training import Batch, LoopConfig, fit
 from egoframe.training.checkpoints import checkpoints
 
-CONFIG = LoopConfig(steps=30, batch_size=8, lr=1e-2, log_every=1, checkpoint_minutes=0)
+CONFIG = LoopConfig(steps=30, batch_size=8, lr=1e-2, log_every=1, checkpoint_minutes=0, trackers=())
 NAMES = [f"pair {k}" for k in range(50)]
 DATA = torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
 
@@ -95,3 +95,42 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_
         fit(model, loss, NAMES, Stage(tmp_path, CONFIG))
     kept = load_file(checkpoints(tmp_path)[-1] / "model.safetensors")
     assert torch.isfinite(kept["weight"]).all()
+
+
+def test_parts_of_a_batch_add_up_to_it(tmp_path):
+    model = nn.Linear(4, 1)
+    ends = []
+    for accumulate in (1, 4):
+        torch.manual_seed(0)
+        model.reset_parameters()
+        config = replace(CONFIG, accumulate=accumulate)
+        stage = Stage(tmp_path / str(accumulate), config)
+        ends.append(fit(model, lambda batch: model(batch.normal(4))[:, 0].square(), NAMES, stage))
+    for name, value in ends[0].items():
+        torch.testing.assert_close(ends[1][name], value, atol=1e-6, rtol=1e-5)
+    with pytest.raises(UserError, match=r"batch_size=8 does not divide into 1 processes × .*=3"):
+        run(tmp_path / "odd", config=replace(CONFIG, accumulate=3))
+
+
+def test_a_run_tells_trackers_its_figures_and_pictures(tmp_path):
+    from PIL import Image
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model = nn.Linear(1, 1)
+    config = replace(CONFIG, steps=4, log_every=2, trackers=("tensorboard",))
+    shown = Image.new("RGB", (8, 6), "red")
+    fit(
+        model, lambda batch: model(batch.normal(1))[:, 0], NAMES, Stage(tmp_path, config),
+        draw=lambda: {"sheet": shown},
+    )  # fmt: skip
+    folder = tmp_path / "logs" / tmp_path.name
+    events = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
+    written = [event.value for event in events.Scalars("loss")]
+    assert written == pytest.approx(losses(tmp_path))
+    assert {"lr", "grad_norm", "samples_per_s", "waiting_for_data", "share_of_peak"} <= set(
+        events.Tags()["scalars"]
+    )
+    assert [event.step for event in events.Images("sheet")] == [1, 2, 3, 4]
+    assert Image.open(tmp_path / "samples" / "00000004-sheet.jpg").size == (8, 6)
+    with pytest.raises(UserError, match="'abacus' is neither tensorboard nor wandb"):
+        run(tmp_path / "odd", config=replace(CONFIG, trackers=("abacus",)))

@@ -2,7 +2,6 @@
 tiny."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,12 +24,6 @@ def python(*arguments: object) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def new_run(made: Path, name: str) -> Path:
-    """A folder for a run, with the tokenizer that all share: each training numbers its own."""
-    shutil.copytree(made / "tokenizer", made / name / "tokenizer")
-    return made / name
-
-
 def losses(out: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
 
@@ -44,8 +37,7 @@ def made(tmp_path_factory) -> Path:
 
 def test_twenty_kills_change_no_loss_and_no_weight(made):
     for name, kills in (("undisturbed", 0), ("disturbed", 20)):
-        out = new_run(made, name)
-        python("-m", "tests.training.generator_run", "killed", made, out, kills)
+        python("-m", "tests.training.generator_run", "killed", made, made / name, kills)
     calm, killed = made / "undisturbed", made / "disturbed"
     assert len(losses(calm)) == 40
     assert losses(calm) == losses(killed)
@@ -64,7 +56,7 @@ def test_twenty_kills_change_no_loss_and_no_weight(made):
 
 @pytest.fixture(scope="module")
 def alone(made) -> Path:
-    out = new_run(made, "alone")
+    out = made / "alone"
     python("-m", "egoframe", "train", "generator", made / "settings.yaml", f"out={out}")
     return out
 
@@ -72,7 +64,7 @@ def alone(made) -> Path:
 @pytest.mark.parametrize(("name", "settings"), [("ddp", []), ("fsdp2", ["loop.shard=true"])])
 def test_two_processes_learn_what_one_does(made, alone, name, settings):
     """The averaged weights included, and in two parts a step."""
-    out = new_run(made, name)
+    out = made / name
     command = ("-m", "egoframe", "train", "generator", made / "settings.yaml", f"out={out}")
     python(*TORCHRUN, *command, "loop.accumulate=2", *settings)
     assert losses(out) == pytest.approx(losses(alone), rel=1e-5)

@@ -72,7 +72,7 @@ def distil(config: DistillationConfig) -> ActionFramePipeline:
     folder = resolve(config.model)
     recipe = Recipe(
         config.dataset, folder / "vae", folder, teacher.tokenizer, config.mirror,
-        config.written_by, config.embeds,
+        config.written_by, config.embeds, config.loop.device,
     )  # fmt: skip
     with accelerator.main_process_first():
         features = open_features(config.features, config.out / "features", recipe)

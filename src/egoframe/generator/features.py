@@ -63,6 +63,7 @@ class Recipe:
             LEGO does, so that the generator learns from what it will be given.
         embeds: how the enhancer's embeddings are kept: int8 with one scale for each token takes
             half the room of float16.
+        device: to work them out on; on a CPU, all cores do.
     """
 
     dataset: Path
@@ -72,6 +73,7 @@ class Recipe:
     mirror: Mirror
     written_by: str
     embeds: Literal["float16", "int8"] = "float16"
+    device: str = "cpu"
 
     def versions(self, name: str) -> int:
         """Rows that a tensor has for each pair."""
@@ -170,11 +172,12 @@ def make_features(folder: Path, recipe: Recipe) -> CachedFeatures:
     count = len(open_pairs(recipe.dataset, "train"))
     paths = {start: folder / f"{start // PART:05d}.safetensors" for start in range(0, count, PART)}
     todo = [start for start, path in paths.items() if not path.exists()]
-    if len(todo) == 1:
-        _make_part(recipe, todo[0], paths[todo[0]])
-    elif todo:
+    workers = min(os.cpu_count() or 1, len(todo)) if recipe.device == "cpu" else 1
+    if workers == 1:
+        for start in track(todo, "features", console=Console(stderr=True)):
+            _make_part(recipe, start, paths[start])
+    elif workers > 1:
         context = multiprocessing.get_context("spawn")
-        workers = min(os.cpu_count() or 1, len(todo))
         with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
             running = [pool.submit(_make_part, recipe, start, paths[start]) for start in todo]
             for future in track(running, "features", console=Console(stderr=True)):
@@ -248,7 +251,7 @@ def _checksum(tensors: dict[str, Tensor]) -> int:
 @torch.inference_mode()
 def make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
     """The features of some pairs, given as columns of a dataset, as they are kept."""
-    vae, enhancer = _models(recipe.vae, recipe.enhancer)
+    vae, enhancer = _models(recipe.vae, recipe.enhancer, recipe.device)
 
     def versions(kind: str, values: list[Any], mirror: Callable[[Any], Any]) -> list[Any]:
         if recipe.versions(kind) == 1:
@@ -262,7 +265,9 @@ def make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
     frames = {name: [frame.convert("RGB") for frame in pairs[name]] for name in FRAMES}
     check_sizes(recipe.dataset, pairs["pair_id"], frames)
     latents = {
-        kind: encode(vae, to_tensor(versions(kind, frames[name], _flipped))).half()
+        kind: encode(
+            vae, to_tensor(versions(kind, frames[name], _flipped)).to(recipe.device)
+        ).half()
         for kind, name in zip(LATENTS, FRAMES, strict=True)
     }
     labels = versions("tokens", pairs["action"], str)
@@ -272,13 +277,14 @@ def make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
     seen = versions("image_states", frames["input_frame"], _flipped)
     out = enhancer(seen, labels, given)
     assert out.image_states is not None
-    return {
+    made = {
         **latents,
         "tokens": tokens(list(map(named, labels, out.descriptions))),
         "label_tokens": tokens(labels),
         **pack("image_states", out.image_states, recipe.embeds),
         **pack("text_embeds", out.text_embeds, recipe.embeds),
     }
+    return {name: tensor.cpu() for name, tensor in made.items()}
 
 
 def check_sizes(dataset: Path, names: list[str], frames: dict[str, list[Image.Image]]) -> None:
@@ -296,8 +302,9 @@ def check_sizes(dataset: Path, names: list[str], frames: dict[str, list[Image.Im
 
 
 @lru_cache(maxsize=1)
-def _models(vae: Path, enhancer: Path) -> tuple[Any, Enhancer]:
-    return open_autoencoder(vae), Enhancer.from_pretrained(enhancer)
+def _models(vae: Path, enhancer: Path, device: str) -> tuple[Any, Enhancer]:
+    dtype = torch.float32 if device == "cpu" else None  # half precision is slow on a CPU
+    return open_autoencoder(vae).to(device), Enhancer.from_pretrained(enhancer, dtype, None, device)
 
 
 def _flipped(picture: Image.Image) -> Image.Image:

@@ -82,7 +82,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         tokenizer = open_tokenizer(config, dataset)
         recipe = Recipe(
             config.dataset, config.vae, config.enhancer, tokenizer, config.mirror,
-            config.written_by, config.embeds,
+            config.written_by, config.embeds, config.loop.device,
         )  # fmt: skip
         features = open_features(config.features, config.out / "features", recipe)
     channels, _, side = features.rows([0], [False])["input_latents"].shape[1:]
@@ -174,7 +174,8 @@ def measure_scales(
 
 
 def open_tokenizer(config: GeneratorConfig, dataset: Any) -> Any:
-    """The run's own tokenizer, kept: training one again may number its tokens differently."""
+    """The run's own tokenizer, trained once on its words and kept; or that of the model it goes on
+    from."""
     folder = config.out / "tokenizer"
     if config.start_from is not None:
         folder = config.start_from / "tokenizer"

@@ -9,7 +9,10 @@ LENGTH = 77  # tokens that CLIP's text model reads
 
 
 def new_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> Any:
-    """Train the byte-pair encoding on `texts` and put it into a `CLIPTokenizer`."""
+    """Train the byte-pair encoding on `texts` and put it into a `CLIPTokenizer`.
+
+    The same texts give the same tokenizer: every byte has its place beforehand.
+    """
     import json
 
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -19,17 +22,21 @@ def new_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> Any:
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token=end))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()]
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
-    alphabet = [chr(code) for code in range(33, 127)]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    characters = [character + ending for ending in ("", "</w>") for character in alphabet]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=[begin, end],
-        initial_alphabet=alphabet,
+        special_tokens=[begin, end, *characters],
         end_of_word_suffix="</w>",
         show_progress=False,
     )
-    tokenizer.train_from_iterator([*texts, " ".join(alphabet)], trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     model = json.loads(tokenizer.to_str())["model"]
     merges = [tuple(merge) for merge in model["merges"]]
     return CLIPTokenizer(vocab=model["vocab"], merges=merges)  # type: ignore[arg-type]
