@@ -61,6 +61,7 @@ class GeneratorConfig:
     mirror: Mirror = "all"  # learn from mirror images too; "frames": as the release, words stay
     features: Literal["cached", "fresh"] = "cached"  # worked out once, or whenever they are needed
     embeds: Literal["float16", "int8"] = "float16"  # how the enhancer's embeddings are kept
+    features_folder: Path | None = None  # runs may share one; `out/features` if not given
     train_text_encoder: bool = True
     train_conditioner: bool = True  # the release does not
     gradient_checkpointing: bool = False  # less memory, about a third more time
@@ -84,7 +85,8 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
             config.dataset, config.vae, config.enhancer, tokenizer, config.mirror,
             config.written_by, config.embeds, config.loop.device,
         )  # fmt: skip
-        features = open_features(config.features, config.out / "features", recipe)
+        folder = config.features_folder or config.out / "features"
+        features = open_features(config.features, folder, recipe)
     channels, _, side = features.rows([0], [False])["input_latents"].shape[1:]
     networks, scale = start_networks(config, channels, enhancer, tokenizer)
     scales = measure_scales(config, features, vae, scale)
