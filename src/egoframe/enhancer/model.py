@@ -102,7 +102,7 @@ class Enhancer:
             images: B RGB pictures.
             actions: B actions, such as "open drawer".
             descriptions: B texts to take instead of generating them; the embeddings are those
-                that generating them would have given.
+                that generating them would have given, had the model come to its end token.
             temperature: of the choice of tokens; 0 takes the likeliest.
             seed: of that choice.
         Raises:
