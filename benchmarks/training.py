@@ -86,7 +86,7 @@ def plain(config: GeneratorConfig, features: CachedFeatures | None, recipe: Reci
             tokens = torch.where(no_text[:, None], empty, batch["tokens"])
             text = networks["text_encoder"](tokens).last_hidden_state
             with torch.no_grad():
-                seen = enhancer.project(batch["image_states"].float())
+                seen = enhancer.projector(batch["image_states"].float())
             said = batch["text_embeds"].float()
             context = networks["conditioner"](text, seen, said, ~no_text)
             before = torch.where(no_image.view(-1, 1, 1, 1), 0.0, before)
@@ -112,7 +112,7 @@ def ours(config: GeneratorConfig, features: CachedFeatures, parts, out: Path) ->
     scales = measure_scales(config, some, vae, None)
     empty = tokenizer([""], padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
     objective = GeneratorObjective(
-        networks, config.objective, scales, enhancer.project, empty,
+        networks, config.objective, scales, enhancer.projector, empty,
         scaled_linear_alphas(paper_scheduler()), "cpu",
     )  # fmt: skip
     stage = GeneratorConfig(config.dataset, config.vae, config.enhancer, out, loop=config.loop)

@@ -111,7 +111,7 @@ def test_mirror_images_have_mirrored_features(runs):
     for row, picture in enumerate((photo("red"), turned)):
         with torch.inference_mode():
             expected = vae.encode(to_tensor([picture]))[0].half()
-            seen = enhancer.project(rows["image_states"][row].float())
+            seen = enhancer.projector(rows["image_states"][row].float())
             embeds = enhancer.embed_images([picture])[0]
         torch.testing.assert_close(rows["input_latents"][row], expected, atol=5e-3, rtol=1e-2)
         torch.testing.assert_close(seen, embeds, atol=5e-3, rtol=1e-2)

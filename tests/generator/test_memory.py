@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import pytest
@@ -69,12 +70,15 @@ def test_processes_parts_and_eight_bits_take_less():
     assert light.optimiser == whole.optimiser / 4
 
 
-def test_too_small_a_device_gets_advice():
-    networks = nn.ModuleDict({"unet": small_unet()})
-    memory = memory_of(networks, LOOP, WORK)
-    fits = advice(memory, 1e9, "this GPU", networks, LOOP, WORK)
-    assert fits == f"needs about {memory.total / 1e9:.3g} GB; this GPU has 1"
-    told = advice(memory, 1e6, "this GPU", networks, LOOP, WORK)
-    assert "has 0.001: try loop.accumulate=2 (" in told
-    assert told.endswith("GB), or gradient_checkpointing=true")
+def test_too_small_a_machine_gets_advice(monkeypatch):
+    networks, cpu = nn.ModuleDict({"unet": small_unet()}), torch.device("cpu")
+    memory, fits, line = advice(networks, LOOP, WORK, cpu, 1)
+    assert fits
+    assert line.startswith(f"needs about {memory.total / 1e9:.3g} GB; this machine has ")
+    monkeypatch.setattr(os, "sysconf", lambda name: 1000)
+    _, fits, line = advice(networks, LOOP, WORK, cpu, 1)
+    assert not fits
+    less = memory_of(networks, replace(LOOP, accumulate=2), WORK).total / 1e9
+    assert f"has 0.001: try loop.accumulate=2 ({less:.3g} GB), or loop.optimiser=adamw8bit" in line
+    assert line.endswith("or gradient_checkpointing=true, or a smaller model")
     assert Memory(1e9, 2e9, 3e9, 4e9, 5e9, 6e9).total == 21e9

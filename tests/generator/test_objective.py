@@ -67,7 +67,7 @@ def test_the_paper_preset_has_the_released_loss(tmp_path):
         {name: getattr(pipe, name) for name in ("unet", "text_encoder", "conditioner")}
     ).eval()
     objective = GeneratorObjective(
-        networks, config.objective, Scales(0.18215, 1.0, 1.0), lambda states: states,
+        networks, config.objective, Scales(0.18215, 1.0, 1.0), nn.Identity(),
         torch.tensor([[1] + [2] * 76]), scaled_linear_alphas(paper_scheduler()), "cpu",
     )  # fmt: skip
     batch = GoldenBatch(data, golden["loss_t"], noise("loss_noise", (2, 4, 8, 8)))
@@ -94,7 +94,7 @@ def test_the_papers_flaws_are_those_that_corrected_mends():
 def test_text_image_and_both_are_dropped_in_their_shares():
     config = ObjectiveConfig(drop_text=0.1, drop_image=0.2, drop_both=0.3)
     objective = GeneratorObjective(
-        nn.ModuleDict(), config, Scales(1.0, 1.0, 1.0), None, torch.zeros(1, 77),
+        nn.ModuleDict(), config, Scales(1.0, 1.0, 1.0), nn.Identity(), torch.zeros(1, 77),
         torch.ones(1), "cpu",
     )  # fmt: skip
     keys = [key_of(str(k)) for k in range(4000)]

@@ -33,7 +33,7 @@ class Enhancement:
     image_embeds: Tensor  # (B, I, D) the projector's output
     text_embeds: Tensor  # (B, 77, D) last hidden states, zero beyond each description's end
     text_mask: Tensor  # bool (B, 77)
-    image_states: Tensor | None = None  # (B, I, V) what `Enhancer.project` makes image_embeds of
+    image_states: Tensor | None = None  # (B, I, V) what `projector` makes image_embeds of
 
     def rows(self, places: Sequence[int]) -> Enhancement:
         """Those of some pictures."""
@@ -209,24 +209,21 @@ class Enhancer:
         )
         return {key: value.to(self.model.device) for key, value in batch.items()}
 
-    def project(self, states: Tensor) -> Tensor:
-        """Image embeddings (B, I, D) from image states (B, I, V)."""
-        projector = self._projector()
-        return states if projector is None else projector(states)
-
-    def _projector(self) -> Any:
-        """LLaVA's, which takes each token by itself; what other families have merges tokens."""
-        return getattr(self.model.base_model, "multi_modal_projector", None)
+    @property
+    def projector(self) -> Any:
+        """What makes image embeddings (B, I, D) of image states (B, I, V): LLaVA's projector, which
+        takes each token by itself; nothing for other families, whose projectors merge tokens."""
+        return getattr(self.model.base_model, "multi_modal_projector", torch.nn.Identity())
 
     def _image_embeds(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """What goes into the projector (B, I, V), and what it puts out for each picture, parts of
         one picture in a row (B, I, D); twice the latter where there is no projector."""
         takes = inspect.signature(self.model.get_image_features).parameters
         given = {key: value for key, value in inputs.items() if key in takes}
-        projector, seen = self._projector(), []
-        if projector is not None:
-            hook = projector.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+        projector, seen = self.projector, []
+        hook = projector.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
         features = self.model.get_image_features(**given).pooler_output
+        hook.remove()
         counts = (inputs["input_ids"] == self.model.config.image_token_id).sum(1).tolist()
         if len(set(counts)) > 1:
             told = " and ".join(str(count) for count in sorted(set(counts)))
@@ -235,10 +232,8 @@ class Enhancer:
             )
         embeds = torch.cat([part.flatten(0, -2) for part in features])
         embeds = embeds.unflatten(0, (len(counts), -1))
-        if projector is None:
-            return embeds, embeds
-        hook.remove()
-        return seen[0].view(*embeds.shape[:2], -1), embeds
+        states = seen[0].view(*embeds.shape[:2], -1) if seen else embeds
+        return states, embeds
 
     def _answer_tokens(self, action: str, text: str, limit: int | None = None) -> Tensor:
         """The tokens (T,) with which the model would answer the question so, the end token last.

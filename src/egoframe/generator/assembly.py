@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from egoframe.contact_sheet import contact_sheet
 from egoframe.enhancer.model import Enhancer
+from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator import familiarity
+from egoframe.generator.autoencoder import decode
 from egoframe.generator.pipeline import ActionFramePipeline
-from egoframe.generator.sampling import paper_scheduler
+from egoframe.generator.sampling import Noise, Sampling, paper_scheduler
 from egoframe.pairs import ARTICLES
 
 FAMILIAR = 4000  # training frames, or a few more, that say what a familiar photo is
 SHOWN = 6  # pairs of the sample pictures
+Context = Callable[[dict[str, Tensor]], tuple[Tensor, Tensor]]
 
 
 def assemble(
     networks: nn.ModuleDict,
     vae: Any,
-    enhancer: Enhancer,
+    enhancer: Enhancer | None,
     tokenizer: Any,
     dataset: Any,
     **settings: Any,
@@ -41,8 +46,8 @@ def assemble(
         text_encoder=networks["text_encoder"],
         tokenizer=tokenizer,
         conditioner=getattr(networks, "conditioner", None),
-        enhancer=enhancer.model,
-        processor=enhancer.processor,
+        enhancer=enhancer and enhancer.model,
+        processor=enhancer and enhancer.processor,
         name_action=True,
         articles=any(set(action.split()) & set(ARTICLES) for action in set(dataset["action"])),
         **settings,
@@ -92,12 +97,29 @@ def new_scheduler() -> FlowMatchEulerDiscreteScheduler:
     return FlowMatchEulerDiscreteScheduler(shift=6.0, shift_terminal=0.4, stochastic_sampling=True)
 
 
-def sample_sheet(pipeline: ActionFramePipeline, dataset: Any) -> Image.Image:
-    """A few pairs as input, generated and truth, drawn from the bare actions."""
-    pipeline.set_progress_bar_config(disable=True)
-    pairs = dataset[list(range(0, len(dataset), max(1, len(dataset) // SHOWN)))[:SHOWN]]
+@torch.inference_mode()
+def sample_sheet(
+    pipeline: ActionFramePipeline, context: Context, features: Any, dataset: Any
+) -> Image.Image:
+    """A few pairs as input, generated and truth, drawn from the features that are learnt from.
+
+    Arguments:
+        pipeline: needs no enhancer; its U-Net's device is used.
+        context: from features to the cross-attention context, and that of dropped text.
+        features: of the dataset.
+    """
+    device, config = pipeline.unet.device, pipeline.config
+    some = list(range(0, len(dataset), max(1, len(dataset) // SHOWN)))[:SHOWN]
+    rows = {name: x.to(device) for name, x in features.rows(some, [False] * len(some)).items()}
+    pairs = dataset[some]
     inputs = [frame.convert("RGB") for frame in pairs["input_frame"]]
-    drawn = pipeline(inputs, pairs["action"], enhance=False).images
+    noise = Noise([torch.Generator().manual_seed(k) for k in some])
+    settings = Sampling(config.sampler, config.steps, config.text_guidance, config.image_guidance)
+    before_BCHW = rows["input_latents"].float()
+    latents_BCHW = pipeline.sample_latents(before_BCHW, *context(rows), noise, settings)
+    pipeline.vae.to(device)
+    drawn = to_pictures(decode(pipeline.vae, latents_BCHW, to_tensor(inputs).to(device)).cpu())
+    pipeline.vae.cpu()
     entries = [
         (action, (before, picture, truth.convert("RGB")))
         for action, before, picture, truth in zip(

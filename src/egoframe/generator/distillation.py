@@ -80,7 +80,7 @@ def distil(config: DistillationConfig) -> ActionFramePipeline:
     if config.lora_rank is not None:
         _add_adapters(unet, config.lora_rank)
     enhancer = Enhancer(teacher.enhancer, teacher.processor)
-    for part in (teacher.unet, teacher.text_encoder, teacher.conditioner, teacher.enhancer):
+    for part in (teacher.unet, teacher.text_encoder, teacher.conditioner):
         if part is not None:
             part.requires_grad_(False).eval().to(accelerator.device)
     objective = ConsistencyObjective(unet, teacher, enhancer, config, accelerator.device)
@@ -89,13 +89,13 @@ def distil(config: DistillationConfig) -> ActionFramePipeline:
         return as_student(teacher, unet.eval(), config.steps)
 
     def draw() -> Mapping[str, Image.Image]:
-        return {"sheet": sample_sheet(student(), dataset)}
+        return {"sheet": sample_sheet(student(), objective.inner.contexts, features, dataset)}
 
     networks = nn.ModuleDict({"unet": unet})
     fetch = fetcher(features, config.mirror)
     weights = fit(networks, objective, dataset["pair_id"], config, fetch, draw)
     networks.load_state_dict(weights)
-    for part in (teacher.text_encoder, teacher.conditioner, teacher.enhancer):
+    for part in (teacher.text_encoder, teacher.conditioner):
         if part is not None:
             part.cpu()
     if accelerator.is_main_process:
@@ -131,7 +131,7 @@ class ConsistencyObjective:
             networks,
             ObjectiveConfig(predict=told.predict, label_share=config.label_share),
             Scales(latent_scale(teacher.vae), told.change_scale, 1.0),
-            enhancer.project,
+            enhancer.projector,
             teacher.tokenizer(
                 [""], padding="max_length", max_length=LENGTH, return_tensors="pt"
             ).input_ids,

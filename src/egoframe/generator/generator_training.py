@@ -9,6 +9,7 @@ By flow matching, how the action changes the frame is learnt where there is noth
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from egoframe.generator.features import (
     fetcher,
     open_features,
 )
+from egoframe.generator.memory import Work, advice
 from egoframe.generator.networks import NetworkConfig, build_networks, open_networks
 from egoframe.generator.objective import (
     GeneratorObjective,
@@ -73,6 +75,8 @@ class GeneratorConfig:
 def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     """Train, and write the whole pipeline to `out/pipeline`; resumable.
 
+    Returns:
+        That pipeline; in processes other than the main one, without its enhancer.
     Raises:
         UserError: a dataset or model that the settings name is missing, or does not fit.
     """
@@ -87,40 +91,45 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         )  # fmt: skip
         folder = config.features_folder or config.out / "features"
         features = open_features(config.features, folder, recipe)
-    channels, _, side = features.rows([0], [False])["input_latents"].shape[1:]
+    row = features.rows([0], [False])
+    channels, height, width = row["input_latents"].shape[1:]
     networks, scale = start_networks(config, channels, enhancer, tokenizer)
     scales = measure_scales(config, features, vae, scale)
-    device = accelerator.device
     objective = GeneratorObjective(
         networks,
         config.objective,
         scales,
-        enhancer.project,
+        enhancer.projector,
         tokenizer([""], padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids,
         scaled_linear_alphas(paper_scheduler()),
-        device,
+        accelerator.device,
     )
-    enhancer.model.to(device)
+    del enhancer  # a large one would stand in the way
+    if accelerator.is_main_process:
+        seen = row["image_states"].shape[1] + LENGTH if "conditioner" in networks else 0
+        work = Work((channels, height, width), LENGTH + seen)
+        print(advice(networks, config.loop, work, accelerator.device, accelerator.num_processes)[2],
+              file=sys.stderr)  # fmt: skip
 
-    def pipeline() -> ActionFramePipeline:
+    def pipeline(own: Enhancer | None) -> ActionFramePipeline:
         return assemble(
-            networks.eval(), vae, enhancer, tokenizer, dataset,
-            predict=config.objective.predict, change_scale=scales.change, sample_size=8 * side,
+            networks.eval(), vae, own, tokenizer, dataset,
+            predict=config.objective.predict, change_scale=scales.change, sample_size=8 * width,
             **drawn_as(config.objective.kind),
         )  # fmt: skip
 
     def draw() -> Mapping[str, Image.Image]:
-        return {"sheet": sample_sheet(pipeline(), dataset)}
+        return {"sheet": sample_sheet(pipeline(None), objective.contexts, features, dataset)}
 
     fetch = fetcher(features, config.mirror)
     weights = fit(networks, objective, dataset["pair_id"], config, fetch, draw)
-    enhancer.model.cpu()
     if not accelerator.is_main_process:
-        return pipeline()
+        return pipeline(None)
+    enhancer = Enhancer.from_pretrained(config.enhancer)
     if config.loop.shard:  # what was sharded stays so; the averaged weights are whole
         networks, _ = start_networks(config, channels, enhancer, tokenizer)
     networks.load_state_dict(weights)
-    done = pipeline()
+    done = pipeline(enhancer)
     write_pipeline(done, dataset, config.out / "pipeline")
     return done
 

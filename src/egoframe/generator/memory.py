@@ -6,6 +6,7 @@ its backward pass is summed over a pass with tensors that take no memory.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -113,25 +114,27 @@ def saved_bytes(run: Callable[[], Any], model: nn.Module) -> int:
 
 
 def advice(
-    memory: Memory, there: float, what: str, networks: nn.ModuleDict, loop: LoopConfig, work: Work
-) -> str:
-    """One line: what is needed, what there is, and where that is too little, what to try.
-
-    Arguments:
-        there: bytes of the device.
-        what: the device in words.
-    """
+    networks: nn.ModuleDict, loop: LoopConfig, work: Work, device: torch.device, processes: int
+) -> tuple[Memory, bool, str]:
+    """What is needed, whether it is there, and a line that says so, and what to try where it is
+    not."""
+    if device.type == "cuda":
+        what, there = "this GPU", torch.cuda.get_device_properties(device).total_memory
+    else:
+        what = "this machine"
+        there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = memory_of(networks, loop, work, processes)
     line = f"needs about {memory.total / GB:.3g} GB; {what} has {there / GB:.3g}"
     if memory.total <= there:
-        return line
-    tried: list[tuple[str, Memory | None]] = []
-    smaller = replace(loop, accumulate=2 * loop.accumulate)
-    if loop.batch_size % (2 * loop.accumulate) == 0:
-        tried.append((f"loop.accumulate={2 * loop.accumulate}", memory_of(networks, smaller, work)))
-    if loop.optimiser == "adamw":
-        light = replace(loop, optimiser="adamw8bit")
-        tried.append(("loop.optimiser=adamw8bit", memory_of(networks, light, work)))
+        return memory, True, line
+    tried = []
+    for name, smaller in (
+        (f"loop.accumulate={2 * loop.accumulate}", replace(loop, accumulate=2 * loop.accumulate)),
+        ("loop.optimiser=adamw8bit", replace(loop, optimiser="adamw8bit")),
+    ):
+        less = memory_of(networks, smaller, work, processes).total
+        if less < memory.total and loop.batch_size % (processes * smaller.accumulate) == 0:
+            tried.append(f"{name} ({less / GB:.3g} GB)")
     if not networks["unet"].is_gradient_checkpointing:
-        tried.append(("gradient_checkpointing=true", None))
-    told = [name if m is None else f"{name} ({m.total / GB:.3g} GB)" for name, m in tried]
-    return f"{line}: try {', or '.join(told)}"
+        tried.append("gradient_checkpointing=true")
+    return memory, False, f"{line}: try {', or '.join([*tried, 'a smaller model'])}"

@@ -5,8 +5,9 @@ Shape suffixes: B pairs, C channels, H height, W width, T tokens, D width, V the
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,7 @@ class GeneratorObjective:
 
     Arguments:
         networks: unet, text_encoder and, where the model has one, conditioner.
-        project: from image states (B, I, V) to image embeddings (B, I, D); stays as it is.
+        projector: from image states (B, I, V) to image embeddings (B, I, D); stays as it is.
         empty_tokens: (1, 77) of the dropped text "".
         alphas_cumprod: (N,) of the noise schedule.
     """
@@ -60,12 +61,13 @@ class GeneratorObjective:
         networks: nn.ModuleDict,
         config: ObjectiveConfig,
         scales: Scales,
-        project: Any,
+        projector: nn.Module,
         empty_tokens: Tensor,
         alphas_cumprod: Tensor,
         device: torch.device | str,
     ) -> None:
-        self.networks, self.config, self.scales, self.project = networks, config, scales, project
+        self.networks, self.config, self.scales = networks, config, scales
+        self.projector = copy.deepcopy(projector).float().to(device)
         self.empty_tokens, self.alphas_cumprod, self.device = empty_tokens, alphas_cumprod, device
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -113,6 +115,12 @@ class GeneratorObjective:
         no_image = (draw >= text) & (draw < image)
         return no_text.to(self.device), no_image.to(self.device)
 
+    def contexts(self, data: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The contexts of text (B, T, D), and of dropped text (1, T, D)."""
+        none_B = torch.zeros(len(data["tokens"]), dtype=torch.bool, device=self.device)
+        first = {name: value[:1] for name, value in data.items()}
+        return self.context(data, none_B, none_B), self.context(first, none_B[:1], ~none_B[:1])
+
     def context(self, data: dict[str, Tensor], label_B: Tensor, no_text_B: Tensor) -> Tensor:
         """The cross-attention context (B, T, D); the bare action alone where `label_B`."""
         tokens = torch.where(label_B[:, None], data["label_tokens"], data["tokens"])
@@ -121,7 +129,7 @@ class GeneratorObjective:
         if "conditioner" not in self.networks:
             return text_BTD
         with torch.no_grad():
-            seen_BID = self.project(data["image_states"].float())
+            seen_BID = self.projector(data["image_states"].float())
         said_BTD = data["text_embeds"].float() * ~label_B[:, None, None]
         return self.networks["conditioner"](text_BTD, seen_BID, said_BTD, ~no_text_B)
 

@@ -3,7 +3,6 @@ trained or written."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import torch
@@ -14,14 +13,13 @@ from egoframe.frames import to_tensor
 from egoframe.generator.autoencoder import encode, open_autoencoder
 from egoframe.generator.features import FRAMES, check_sizes
 from egoframe.generator.generator_training import GeneratorConfig, start_networks
-from egoframe.generator.memory import Work, advice, memory_of
+from egoframe.generator.memory import Work, advice
 from egoframe.generator.tokenizer import LENGTH, new_tokenizer
 from egoframe.pairs import open_described, open_pairs
 from egoframe.training.config import check_same_run
 from egoframe.training.processes import start_processes
 
 LOOKED_AT = 64  # pairs, spread over the dataset
-GB = 1e9
 
 
 @torch.inference_mode()
@@ -46,15 +44,10 @@ def plan_generator(config: GeneratorConfig) -> dict[str, Any]:
         networks, _ = start_networks(config, latent[0], enhancer, tokenizer)
         seen = enhancer.embed_images([photo]).shape[1] if "conditioner" in networks else 0
         work = Work((latent[0], latent[1], latent[2]), LENGTH + seen + LENGTH * (seen > 0))
-        memory = memory_of(networks, config.loop, work, accelerator.num_processes)
-        if accelerator.device.type == "cuda":
-            there = torch.cuda.get_device_properties(accelerator.device).total_memory
-            what = "this GPU"
-        else:
-            there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-            what = "this machine"
-        line = advice(memory, there, what, networks, config.loop, work)
-    if memory.total > there:
+        memory, fits, line = advice(
+            networks, config.loop, work, accelerator.device, accelerator.num_processes
+        )
+    if not fits:
         raise UserError(line)
     return {
         "pairs": len(dataset),
