@@ -5,8 +5,8 @@ both. And both as the release trains them: projections and mixer stay as they be
 keep the words and embeddings of the frames as they were. All arms of a seed begin with the same
 weights where they have the same networks, and see the same pairs with the same noise.
 
-Figures are means over seeds; intervals are 95 % bootstraps over pairs, those of differences from
-the label paired. Goes on where it was; each run that is done has its `figures.npz`.
+Intervals are 95 % bootstraps over seeds and pairs, those of differences from the label paired. Goes
+on where it was; each run that is done has its `figures.npz`.
 
     python -m benchmarks.ablation configs/ablation.yaml --out docs/results/ablation.json
 """
@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 import egoframe
-from benchmarks.unseen import Figures, UnseenPairs, print_table, with_intervals
+from benchmarks.unseen import Figures, UnseenPairs, print_table
 from egoframe import machine
 from egoframe.config import load_config
 from egoframe.enhancer.model import Enhancement, Enhancer
@@ -105,6 +105,18 @@ def measure(
     return unseen.figures(drawn)
 
 
+def over_both(values: np.ndarray, draws: int = 2000) -> dict[str, object]:
+    """The mean of figures (seeds, pairs), and its 95 % interval where both are drawn again."""
+    random = np.random.default_rng(0)
+    seeds, pairs = values.shape
+    again = [
+        np.nanmean(values[random.integers(0, seeds, seeds)][:, random.integers(0, pairs, pairs)])
+        for _ in range(draws)
+    ]
+    low, high = np.percentile(again, (2.5, 97.5))
+    return {"mean": float(np.nanmean(values)), "interval": [float(low), float(high)]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("config", type=Path)
@@ -133,14 +145,17 @@ def main() -> None:
                 done.with_suffix(".writing.npz").rename(done)
             figures[name].append(dict(np.load(done)))
             print(f"seed {seed}, {name}: done", flush=True)
-    means = {
-        name: {key: np.mean([f[key] for f in runs], 0) for key in runs[0]}
+    stacked = {
+        name: {key: np.stack([f[key] for f in runs]) for key in runs[0]}
         for name, runs in figures.items()
     }
-    rows = {name: with_intervals(values) for name, values in means.items()}
+    rows = {
+        name: {key: over_both(values) for key, values in own.items()}
+        for name, own in stacked.items()
+    }
     apart = {
-        name: with_intervals({key: values[key] - means["label"][key] for key in values})
-        for name, values in means.items()
+        name: {key: over_both(values - stacked["label"][key]) for key, values in own.items()}
+        for name, own in stacked.items()
         if name != "label"
     }
     spread = {

@@ -5,7 +5,7 @@ the enhancer's work is done before and not counted. Seconds are the least of sev
 which the rows follow each other.
 
     python -m benchmarks.distilled runs/kitchen/pairs-128 runs/kitchen/distilled/pipeline \\
-        --out docs/results/distilled.json
+        TEACHER --out docs/results/distilled.json
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("dataset", type=Path)
     parser.add_argument("student", help="a model folder or name")
-    parser.add_argument("--teacher", default="kitchen", help="a model folder or name")
+    parser.add_argument("teacher", help="a model folder or name")
     parser.add_argument("--pairs", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--batch-size", type=int, default=10)
@@ -83,7 +83,7 @@ def main() -> None:
     taken = machine.seconds([one(*way) for way in ways.values()], cpu, repeats=3)
     seconds = {name: each / arguments.timed for name, each in zip(ways, taken, strict=True)}
     report = {
-        "command": f"python -m benchmarks.distilled {arguments.dataset.name} STUDENT",
+        "command": f"python -m benchmarks.distilled {arguments.dataset.name} STUDENT TEACHER",
         "machine": machine.describe(cpu),
         "pairs": len(unseen),
         "seed": arguments.seed,

@@ -71,8 +71,10 @@ def plain(config: GeneratorConfig, features: CachedFeatures | None, recipe: Reci
     collate = None if features else lambda rows: {k: [r[k] for r in rows] for k in rows[0]}
     loader = DataLoader(data, loop.batch_size, shuffle=True, collate_fn=collate)
     empty = tokenizer([""], padding="max_length", max_length=LENGTH, return_tensors="pt").input_ids
-    started = time.perf_counter()
+    started = 0.0
     for step, batch in enumerate(loader):
+        if step == 1:  # the first one warms up
+            started = time.perf_counter()
         if features is None:
             batch = unpack(make(recipe, batch))
         with torch.autocast(device.type, torch.bfloat16, enabled=loop.bf16):
@@ -99,7 +101,7 @@ def plain(config: GeneratorConfig, features: CachedFeatures | None, recipe: Reci
         optimiser.zero_grad()
         ema.step(networks.parameters())
         loss.item()
-        if step + 1 == loop.steps:
+        if step == loop.steps:
             break
     return loop.steps * loop.batch_size / (time.perf_counter() - started)
 

@@ -106,8 +106,8 @@ def test_a_student_that_is_right_has_no_loss(teacher, tmp_path, name):
     the last place, is a student without loss."""
     pipe = egoframe.load(teacher / name)
     settings = config(teacher, name, tmp_path, text_guidance=1.0, image_guidance=1.0)
-    enhancer = Enhancer(pipe.enhancer, pipe.processor)
-    objective = ConsistencyObjective(pipe.unet, pipe, enhancer, settings, "cpu")
+    projector = Enhancer(pipe.enhancer, pipe.processor).projector
+    objective = ConsistencyObjective(pipe.unet, pipe, projector, settings, "cpu")
     steps = objective.path.steps
     keys = [key_of(str(k)) for k in range(4)]
     (batch,) = step_batches(0, 4, keys, 0, 0.0)

@@ -10,11 +10,12 @@ from safetensors.torch import load_file, save_file
 
 from egoframe.config import load_config
 from egoframe.errors import UserError
-from egoframe.generator.features import Recipe, make_features, pack, unpack
+from egoframe.generator.features import Recipe, make, make_features, pack, unpack
 from egoframe.generator.generator_training import GeneratorConfig, open_tokenizer, train_generator
 from egoframe.generator.planning import plan_generator
 from egoframe.pairs import open_pairs
 from tests.cli.run import refused, run
+from tests.little_dataset import write_dataset
 from tests.training.generator_run import config, prepare
 
 
@@ -45,7 +46,9 @@ def test_what_stops_a_training_stops_the_dry_run(made, tmp_path):
         (f"dataset={tmp_path}", "no dataset of action pairs"),
         (f"vae={tmp_path}", str(tmp_path)),
         (f"start_from={tmp_path}", "no trained pipeline here"),
-        ("loop.device=nowhere", "device 'nowhere': not to be had here"),
+        ("loop.device=nowhere", "loop.device: 'nowhere' is not one of cpu, cuda"),
+        ("objective.drop_text=0.95", "shares, together at most 1"),
+        ("objective.min_snr=5", "above 0, of noise or velocity"),
         ("loop.trackers=[abacus]", "'abacus' is neither tensorboard nor wandb"),
         ("objective.kind=magic", "objective.kind: 'magic' is not one of flow, noise, velocity"),
     ):
@@ -74,6 +77,27 @@ def test_pairs_of_several_sizes_are_named(made, tmp_path):
         plan_generator(mixed)
     with pytest.raises(UserError, match=r"pair 7 .*96×64"):
         train_generator(mixed)
+
+
+def test_words_that_lack_are_named(made, tmp_path):
+    write_dataset(tmp_path / "bare", described=False)
+    bare = replace(config(made, tmp_path / "out"), dataset=tmp_path / "bare")
+    for settings in (bare, replace(bare, written_by="dataset")):
+        with pytest.raises(UserError, match="40 of 40 pairs have no description"):
+            plan_generator(settings)
+        with pytest.raises(UserError, match="40 of 40 pairs have no description"):
+            train_generator(settings)
+
+
+def test_mirrored_frames_have_mirrored_actions(made):
+    recipe = recipe_of(made, mirror="all")
+    pairs = open_pairs(recipe.dataset, "train")[:2]
+    pairs["action"] = ["take mug with left hand", "take mug with right hand"]
+    tokens = make(recipe, pairs)["label_tokens"]
+    assert torch.equal(tokens[0], tokens[3])
+    assert torch.equal(tokens[1], tokens[2])
+    assert not torch.equal(tokens[0], tokens[1])
+    assert recipe.mirror == "all"
 
 
 def recipe_of(made: Path, **changes) -> Recipe:

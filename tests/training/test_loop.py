@@ -59,6 +59,22 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path):
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
 
 
+def test_lines_of_several_steps_are_those_of_an_undisturbed_run_too(tmp_path):
+    config = replace(CONFIG, log_every=10)
+    run(tmp_path / "a", config=config)
+    with pytest.raises(Killed):
+        run(tmp_path / "b", 17, config)
+    run(tmp_path / "b", config=config)
+    assert len(losses(tmp_path / "a")) == 3
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+
+
+def test_settings_may_be_corrected_before_anything_is_learnt(tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, die_at=2)  # the first call counts operations
+    run(tmp_path, config=replace(CONFIG, lr=2e-2))
+
+
 def test_it_learns(tmp_path):
     run(tmp_path, config=LoopConfig(steps=300, batch_size=8, lr=3e-2, log_every=1))
     history = losses(tmp_path)

@@ -23,6 +23,7 @@ from egoframe.enhancer.small import IMAGE_SIZE, PATCH, new_model, new_processor
 from egoframe.frames import load_frames
 from egoframe.pairs import open_described
 from egoframe.training import Batch, LoopConfig, fit
+from egoframe.training.processes import start_whole
 
 IGNORED = -100  # label of what the loss leaves out
 
@@ -49,6 +50,7 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     Raises:
         UserError: the dataset has no descriptions, or none by `described_by`.
     """
+    accelerator = start_whole(config)
     dataset = open_described(config.dataset, "train", config.described_by)
     texts, actions = list(dataset["description"]), list(dataset["action"])
     processor = new_processor([*texts, *map(mirrored, texts), *sorted(set(actions))])
@@ -64,7 +66,7 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
         for version in (texts, map(mirrored, texts))
     ]
     normalise = _Normalise(processor)
-    device = config.loop.device
+    device = accelerator.device
     weights = token_weights(processor.tokenizer, config.emphasised, config.emphasis).to(device)
     grounded = [
         [label_tokens(processor.tokenizer, boxes, flip) for boxes in dataset["input_boxes"]]
@@ -104,7 +106,8 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
 
     model.load_state_dict(fit(model, loss, dataset["pair_id"], config))
     enhancer = Enhancer(model, processor)
-    enhancer.save_pretrained(config.out / "enhancer")
+    if accelerator.is_main_process:
+        enhancer.save_pretrained(config.out / "enhancer")
     return enhancer
 
 

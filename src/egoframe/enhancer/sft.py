@@ -162,7 +162,7 @@ class _Trainer(SFTTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         kept, main = self.run.loop.checkpoints_kept, self.accelerator.is_main_process
         step, learnt = self.state.global_step, _Learnt(self.model)
-        checkpoints.save(self.run.out, step, learnt, {}, self.optimizer, kept, main)
+        checkpoints.save(self.run.out, step, learnt, {}, self.optimizer, (), kept, main)
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:

@@ -12,6 +12,7 @@ from egoframe.evaluation.recogniser import ActionRecogniser
 from egoframe.frames import load_frames, to_signed
 from egoframe.pairs import open_pairs
 from egoframe.training import Batch, LoopConfig, fit
+from egoframe.training.processes import start_whole
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ def train_recogniser(config: RecogniserConfig) -> float:
     """Train, write the model to `out/recogniser`, and return its accuracy on the validation split;
     resumable. Mirror images are learnt from too: no action is left- or right-handed.
     """
+    accelerator = start_whole(config)
     dataset = open_pairs(config.dataset, "train")
     frames = load_frames(dataset)
     actions = tuple(sorted(set(dataset["action"])))
@@ -44,12 +46,13 @@ def train_recogniser(config: RecogniserConfig) -> float:
         pairs = pairs.roll(shift, (-2, -1))
         gain = 1 + 0.15 * batch.normal(1, 3, 1, 1)
         pairs = pairs * gain + 0.1 * batch.normal(1, 1, 1, 1)
-        pairs, wanted = pairs.to(config.loop.device), labels[batch.indices].to(config.loop.device)
+        pairs, wanted = (x.to(accelerator.device) for x in (pairs, labels[batch.indices]))
         logits = model(pairs[:, 0], pairs[:, 1]).float()
         return torch.nn.functional.cross_entropy(logits, wanted, label_smoothing=0.05)
 
     model.load_state_dict(fit(model, loss, dataset["pair_id"], config))
-    model.save_pretrained(config.out / "recogniser")
+    main = accelerator.is_main_process
+    model.save_pretrained(config.out / "recogniser", is_main_process=main)
     return accuracy(model, config.dataset)
 
 

@@ -48,7 +48,6 @@ def assemble(
         conditioner=getattr(networks, "conditioner", None),
         enhancer=enhancer and enhancer.model,
         processor=enhancer and enhancer.processor,
-        name_action=True,
         articles=any(set(action.split()) & set(ARTICLES) for action in set(dataset["action"])),
         **settings,
     )
@@ -56,15 +55,18 @@ def assemble(
 
 def write_pipeline(pipeline: ActionFramePipeline, dataset: Any, folder: Path) -> None:
     """Write a pipeline in half precision, with what it knows, and without paths of this machine."""
-    enhancer = Enhancer(pipeline.enhancer, pipeline.processor)
-    some = range(0, len(dataset), max(1, len(dataset) // FAMILIAR))
-    photos = [dataset[k]["input_frame"] for k in some]
-    known = familiarity.fit(photos, set(dataset["action"]), enhancer.embed_images)
+    known = None
+    if pipeline.enhancer is not None:
+        enhancer = Enhancer(pipeline.enhancer, pipeline.processor)
+        some = range(0, len(dataset), max(1, len(dataset) // FAMILIAR))
+        photos = [dataset[k]["input_frame"] for k in some]
+        known = familiarity.fit(photos, set(dataset["action"]), enhancer.embed_images)
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
             part.eval().half()
     pipeline.save_pretrained(folder)
-    familiarity.save(known, folder)
+    if known is not None:
+        familiarity.save(known, folder)
     for path in folder.rglob("*.json"):
         told = json.loads(path.read_text(encoding="utf-8"))
         if told.keys() & {"_name_or_path", "name_or_path"}:
@@ -97,23 +99,30 @@ def new_scheduler() -> FlowMatchEulerDiscreteScheduler:
     return FlowMatchEulerDiscreteScheduler(shift=6.0, shift_terminal=0.4, stochastic_sampling=True)
 
 
+def samples(dataset: Any, features: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """A few pairs, spread over a dataset, and their features."""
+    some = list(range(0, len(dataset), max(1, len(dataset) // SHOWN)))[:SHOWN]
+    return dataset[some], features.rows(some, [False] * len(some))
+
+
 @torch.inference_mode()
 def sample_sheet(
-    pipeline: ActionFramePipeline, context: Context, features: Any, dataset: Any
+    pipeline: ActionFramePipeline,
+    context: Context,
+    shown: tuple[dict[str, Any], dict[str, Tensor]],
 ) -> Image.Image:
     """A few pairs as input, generated and truth, drawn from the features that are learnt from.
 
     Arguments:
         pipeline: needs no enhancer; its U-Net's device is used.
         context: from features to the cross-attention context, and that of dropped text.
-        features: of the dataset.
+        shown: by `samples`.
     """
+    pairs, features = shown
     device, config = pipeline.unet.device, pipeline.config
-    some = list(range(0, len(dataset), max(1, len(dataset) // SHOWN)))[:SHOWN]
-    rows = {name: x.to(device) for name, x in features.rows(some, [False] * len(some)).items()}
-    pairs = dataset[some]
+    rows = {name: value.to(device) for name, value in features.items()}
     inputs = [frame.convert("RGB") for frame in pairs["input_frame"]]
-    noise = Noise([torch.Generator().manual_seed(k) for k in some])
+    noise = Noise([torch.Generator().manual_seed(k) for k in range(len(inputs))])
     settings = Sampling(config.sampler, config.steps, config.text_guidance, config.image_guidance)
     before_BCHW = rows["input_latents"].float()
     latents_BCHW = pipeline.sample_latents(before_BCHW, *context(rows), noise, settings)

@@ -19,6 +19,7 @@ from egoframe.generator.plain_autoencoder import (
 )
 from egoframe.pairs import open_pairs
 from egoframe.training import Batch, LoopConfig, fit
+from egoframe.training.processes import start_whole
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,14 @@ def train_autoencoder(config: AutoencoderConfig) -> Any:
     Returns:
         An `InputAwareAutoencoder`, or with a plain decoder an `AutoencoderKL`.
     """
+    accelerator = start_whole(config)
     plain = config.decoder == "plain"
     dataset = open_pairs(config.dataset, "train")
     frames = load_frames(dataset)
     torch.manual_seed(config.loop.seed)
     model: Any = (new_plain if plain else InputAwareAutoencoder)(config.latent_channels)
     model.to(memory_format=torch.channels_last)  # a sixth faster on a CPU
-    device = config.loop.device
+    device = accelerator.device
 
     def loss(batch: Batch) -> Tensor:
         pair = to_signed(frames[batch.indices])
@@ -74,7 +76,7 @@ def train_autoencoder(config: AutoencoderConfig) -> Any:
         measured = {"latents_mean": tuple(mean.tolist()), "latents_std": tuple(std.tolist())}
         model = InputAwareAutoencoder(config.latent_channels, **measured)
         model.load_state_dict(weights)
-    model.save_pretrained(config.out / "vae")
+    model.save_pretrained(config.out / "vae", is_main_process=accelerator.is_main_process)
     return model
 
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from diffusers import DDIMScheduler, LCMScheduler
+from diffusers import LCMScheduler
 from PIL import Image
 from torch import Tensor, nn
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.errors import UserError
-from egoframe.generator.assembly import sample_sheet, write_pipeline
+from egoframe.generator.assembly import sample_sheet, samples, write_pipeline
 from egoframe.generator.autoencoder import latent_scale
 from egoframe.generator.features import Mirror, Recipe, fetcher, open_features
 from egoframe.generator.guidance import GuidedUNet
@@ -59,52 +59,61 @@ class DistillationConfig:
     label_share: float = 0.2  # of the samples that get the bare action for a description
     loop: LoopConfig = field(default_factory=LoopConfig)
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps <= self.teacher_steps:
+            raise UserError(f"steps={self.steps}: from 1 to teacher_steps={self.teacher_steps}")
+        if self.lora_rank is not None and self.lora_rank < 1:
+            raise UserError(f"lora_rank={self.lora_rank}: at least 1")
+
 
 def distil(config: DistillationConfig) -> ActionFramePipeline:
     """Distil, and write the student to `out/pipeline`, its adapters too to `out/lora`; resumable.
 
+    Returns:
+        The student; in processes other than the main one, as it was trained, without its enhancer.
     Raises:
         UserError: the dataset or the teacher is missing, or the teacher cannot be distilled.
     """
     accelerator = start_processes(config)
     dataset = open_pairs(config.dataset, "train")
-    teacher = load(config.model, "cpu")
     folder = resolve(config.model)
+    teacher = load(config.model, "cpu")
     recipe = Recipe(
         config.dataset, folder / "vae", folder, teacher.tokenizer, config.mirror,
-        config.written_by, config.embeds, config.loop.device,
+        config.written_by, teacher.config.name_action, config.embeds, str(accelerator.device),
     )  # fmt: skip
+    projector: nn.Module = nn.Identity()
+    if teacher.conditioner is not None:
+        projector = copy.deepcopy(Enhancer(teacher.enhancer, teacher.processor).projector)
+    teacher.register_modules(enhancer=None, processor=None)  # a large one would stand in the way
     with accelerator.main_process_first():
         features = open_features(config.features, config.out / "features", recipe)
-    unet = copy.deepcopy(teacher.unet)
-    if config.lora_rank is not None:
-        _add_adapters(unet, config.lora_rank)
-    enhancer = Enhancer(teacher.enhancer, teacher.processor)
+    unet = _new_student(teacher, config)
     for part in (teacher.unet, teacher.text_encoder, teacher.conditioner):
         if part is not None:
             part.requires_grad_(False).eval().to(accelerator.device)
-    objective = ConsistencyObjective(unet, teacher, enhancer, config, accelerator.device)
-
-    def student() -> ActionFramePipeline:
-        return as_student(teacher, unet.eval(), config.steps)
+    objective = ConsistencyObjective(unet, teacher, projector, config, accelerator.device)
+    shown = samples(dataset, features)
 
     def draw() -> Mapping[str, Image.Image]:
-        return {"sheet": sample_sheet(student(), objective.inner.contexts, features, dataset)}
+        student = as_student(teacher, unet.eval(), config)
+        return {"sheet": sample_sheet(student, objective.inner.contexts, shown)}
 
     networks = nn.ModuleDict({"unet": unet})
     fetch = fetcher(features, config.mirror)
     weights = fit(networks, objective, dataset["pair_id"], config, fetch, draw)
-    networks.load_state_dict(weights)
-    for part in (teacher.text_encoder, teacher.conditioner):
-        if part is not None:
-            part.cpu()
-    if accelerator.is_main_process:
-        if config.lora_rank is not None:
-            unet.save_lora_adapter(config.out / "lora")
-            unet.fuse_lora()
-            unet.unload_lora()
-        write_pipeline(student(), dataset, config.out / "pipeline")
-    return student()
+    if not accelerator.is_main_process:
+        return as_student(teacher, unet, config)
+    learnt = nn.ModuleDict({"unet": _new_student(teacher, config).cpu()})
+    learnt.load_state_dict(weights)
+    own: Any = learnt["unet"]
+    if config.lora_rank is not None:
+        own.save_lora_adapter(config.out / "lora")
+        own.fuse_lora()
+        own.unload_lora()
+    student = as_student(load(config.model, "cpu"), own, config)
+    write_pipeline(student, dataset, config.out / "pipeline")
+    return student
 
 
 class ConsistencyObjective:
@@ -112,14 +121,15 @@ class ConsistencyObjective:
 
     Arguments:
         unet: the student; takes and gives what the teacher's does.
-        teacher: a pipeline, whose U-Net stays as it is.
+        teacher: a pipeline, whose networks stay as they are.
+        projector: its enhancer's.
     """
 
     def __init__(
         self,
         unet: Any,
         teacher: ActionFramePipeline,
-        enhancer: Enhancer,
+        projector: nn.Module,
         config: DistillationConfig,
         device: torch.device | str,
     ) -> None:
@@ -131,7 +141,7 @@ class ConsistencyObjective:
             networks,
             ObjectiveConfig(predict=told.predict, label_share=config.label_share),
             Scales(latent_scale(teacher.vae), told.change_scale, 1.0),
-            enhancer.projector,
+            projector,
             teacher.tokenizer(
                 [""], padding="max_length", max_length=LENGTH, return_tensors="pt"
             ).input_ids,
@@ -257,7 +267,7 @@ class DiffusionPath:
 
 
 def path_of(teacher: ActionFramePipeline, steps: int) -> FlowPath | DiffusionPath:
-    """The path that the teacher's sampler takes in so many steps.
+    """The path from noise to picture, without new noise, in so many steps of the teacher's.
 
     Raises:
         UserError: the teacher predicts something else.
@@ -271,30 +281,39 @@ def path_of(teacher: ActionFramePipeline, steps: int) -> FlowPath | DiffusionPat
         raise UserError(
             f"a model that predicts {scheduler.config.prediction_type} cannot be distilled"
         )
-    ddim: Any = DDIMScheduler.from_config(scheduler.config, timestep_spacing="trailing")
-    ddim.set_timesteps(steps)
-    return DiffusionPath(ddim.timesteps, ddim)
+    lcm: Any = LCMScheduler.from_config(scheduler.config)
+    every = lcm.config.num_train_timesteps // steps  # as the student's scheduler has them
+    return DiffusionPath(torch.arange(steps, 0, -1) * every - 1, lcm)
 
 
-def as_student(teacher: ActionFramePipeline, unet: Any, steps: int) -> ActionFramePipeline:
+def as_student(
+    teacher: ActionFramePipeline, unet: Any, config: DistillationConfig
+) -> ActionFramePipeline:
     """The teacher's pipeline with another U-Net, drawing in a few steps without guidance."""
-    config = {k: v for k, v in teacher.config.items() if not k.startswith("_")}
     parts = {**teacher.components, "unet": unet}
     if teacher.config.prediction != "sample":
         parts["scheduler"] = LCMScheduler.from_config(
-            teacher.scheduler.config, original_inference_steps=50
+            teacher.scheduler.config, original_inference_steps=config.teacher_steps
         )
-    settings = {name: config[name] for name in config if name not in parts}
-    settings |= {
-        "steps": steps, "text_guidance": 1.0, "image_guidance": 1.0, "sampler": "scheduler"
-    }  # fmt: skip
-    return ActionFramePipeline(**parts, **settings)
+    settings = {
+        name: value
+        for name, value in teacher.config.items()
+        if name not in parts and not name.startswith("_")
+    }
+    return ActionFramePipeline(**parts, **settings | {
+        "steps": config.steps, "text_guidance": 1.0, "image_guidance": 1.0, "sampler": "scheduler"
+    })  # fmt: skip
 
 
-def _add_adapters(unet: Any, rank: int) -> None:
-    try:
-        from peft import LoraConfig
-    except ImportError:
-        raise UserError('lora_rank: needs PEFT; pip install "egoframe[train]"') from None
-    unet.requires_grad_(False)
-    unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(LORA)))
+def _new_student(teacher: ActionFramePipeline, config: DistillationConfig) -> Any:
+    """A U-Net that begins as the teacher's."""
+    unet = copy.deepcopy(teacher.unet).requires_grad_(config.lora_rank is None)
+    if config.lora_rank is not None:
+        try:
+            from peft import LoraConfig
+        except ImportError:
+            raise UserError('lora_rank: needs PEFT; pip install "egoframe[train]"') from None
+        torch.manual_seed(config.loop.seed)
+        rank = config.lora_rank
+        unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=list(LORA)))
+    return unet

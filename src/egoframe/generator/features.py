@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow.compute as pc
 import torch
 from PIL import Image
 from rich.console import Console
@@ -37,9 +38,9 @@ from egoframe.generator.autoencoder import encode, open_autoencoder
 from egoframe.generator.pipeline import named
 from egoframe.generator.tokenizer import LENGTH
 from egoframe.models import fingerprint
-from egoframe.pairs import open_pairs
+from egoframe.pairs import open_described, open_pairs
 from egoframe.training import Batch
-from egoframe.training.checkpoints import write_whole
+from egoframe.training.checkpoints import read_json, write_whole
 
 BATCH = 32  # pairs
 FRAMES = ["input_frame", "action_frame"]
@@ -61,6 +62,7 @@ class Recipe:
             alone, whose words and embeddings stay those of the frames as they were.
         written_by: "dataset" takes its descriptions; "enhancer" lets the enhancer write its own, as
             LEGO does, so that the generator learns from what it will be given.
+        name_action: the action's own words stand before its description.
         embeds: how the enhancer's embeddings are kept: int8 with one scale for each token takes
             half the room of float16.
         device: to work them out on; on a CPU, all cores do.
@@ -72,8 +74,18 @@ class Recipe:
     tokenizer: Any
     mirror: Mirror
     written_by: str
+    name_action: bool = True
     embeds: Literal["float16", "int8"] = "float16"
     device: str = "cpu"
+
+    def open(self) -> Any:
+        """The training split.
+
+        Raises:
+            UserError: it has no descriptions, where they are learnt from.
+        """
+        needed = open_described if self.written_by == "dataset" else open_pairs
+        return needed(self.dataset, "train")
 
     def versions(self, name: str) -> int:
         """Rows that a tensor has for each pair."""
@@ -87,7 +99,9 @@ class CachedFeatures:
         self.recipe = recipe
         self.parts = [_open_part(path) for path in paths]
 
-    def rows(self, indices: Sequence[int], turned: Sequence[bool]) -> dict[str, Tensor]:
+    def rows(
+        self, indices: Sequence[int], turned: Sequence[bool], latents_only: bool = False
+    ) -> dict[str, Tensor]:
         """The features of some pairs, of their mirror images where `turned`.
 
         Returns:
@@ -98,6 +112,8 @@ class CachedFeatures:
         for index, turn in zip(indices, turned, strict=True):
             part = self.parts[index // PART]
             for name, tensor in part.items():
+                if latents_only and name not in LATENTS:
+                    continue
                 versions = self.recipe.versions(name.removesuffix(SCALES))
                 row = versions * (index % PART) + (int(turn) if versions == 2 else 0)
                 found.setdefault(name, []).append(tensor[row])
@@ -109,11 +125,17 @@ class FreshFeatures:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self.dataset = open_pairs(recipe.dataset, "train")
+        self.dataset = recipe.open()
 
-    def rows(self, indices: Sequence[int], turned: Sequence[bool]) -> dict[str, Tensor]:
+    def rows(
+        self, indices: Sequence[int], turned: Sequence[bool], latents_only: bool = False
+    ) -> dict[str, Tensor]:
         """As `CachedFeatures.rows`."""
-        made = make(self.recipe, self.dataset[list(indices)])
+        batches = [
+            make(self.recipe, self.dataset[list(indices[k : k + BATCH])], latents_only)
+            for k in range(0, len(indices), BATCH)
+        ]
+        made = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
         chosen = {}
         for name, tensor in made.items():
             versions = self.recipe.versions(name.removesuffix(SCALES))
@@ -169,13 +191,14 @@ def make_features(folder: Path, recipe: Recipe) -> CachedFeatures:
     """
     folder.mkdir(parents=True, exist_ok=True)
     _check_same_recipe(folder / "recipe.json", recipe)
-    count = len(open_pairs(recipe.dataset, "train"))
+    count = len(recipe.open())
     paths = {start: folder / f"{start // PART:05d}.safetensors" for start in range(0, count, PART)}
     todo = [start for start, path in paths.items() if not path.exists()]
     workers = min(os.cpu_count() or 1, len(todo)) if recipe.device == "cpu" else 1
     if workers == 1:
         for start in track(todo, "features", console=Console(stderr=True)):
             _make_part(recipe, start, paths[start])
+        _models.cache_clear()  # a large enhancer would stand in the way
     elif workers > 1:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
@@ -187,18 +210,19 @@ def make_features(folder: Path, recipe: Recipe) -> CachedFeatures:
 
 def _check_same_recipe(path: Path, recipe: Recipe) -> None:
     told = {
-        "dataset": _sha256(open_pairs(recipe.dataset, "train").remove_columns(FRAMES).to_dict()),
+        "dataset": _sha256(_told(recipe.open())),
         "vae": fingerprint(recipe.vae),
         "enhancer": fingerprint(recipe.enhancer),
         "tokenizer": _sha256(sorted(recipe.tokenizer.get_vocab().items())),
         "mirror": recipe.mirror,
         "written_by": recipe.written_by,
+        "name_action": recipe.name_action,
         "embeds": recipe.embeds,
     }
     if not path.exists():
         write_whole(path, json.dumps(told, indent=1) + "\n")
         return
-    before = json.loads(path.read_text(encoding="utf-8"))
+    before = read_json(path)
     changed = [key for key in told if before.get(key) != told[key]]
     if changed:
         raise UserError(
@@ -207,12 +231,21 @@ def _check_same_recipe(path: Path, recipe: Recipe) -> None:
         )
 
 
+def _told(dataset: Any) -> dict[str, Any]:
+    """All that a dataset tells, and the bytes that each frame takes."""
+    sizes = {
+        name: pc.binary_length(pc.struct_field(dataset.data.column(name), "bytes")).to_pylist()
+        for name in FRAMES
+    }
+    return {**dataset.remove_columns(FRAMES).to_dict(), **sizes}
+
+
 def _sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _make_part(recipe: Recipe, start: int, path: Path) -> None:
-    dataset = open_pairs(recipe.dataset, "train")
+    dataset = recipe.open()
     stop = min(start + PART, len(dataset))
     batches = [make(recipe, dataset[k : min(k + BATCH, stop)]) for k in range(start, stop, BATCH)]
     temporary = path.with_suffix(".writing")
@@ -249,7 +282,9 @@ def _checksum(tensors: dict[str, Tensor]) -> int:
 
 
 @torch.inference_mode()
-def make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
+def make(
+    recipe: Recipe, pairs: dict[str, list[Any]], latents_only: bool = False
+) -> dict[str, Tensor]:
     """The features of some pairs, given as columns of a dataset, as they are kept."""
     vae, enhancer = _models(recipe.vae, recipe.enhancer, recipe.device)
 
@@ -270,7 +305,9 @@ def make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
         ).half()
         for kind, name in zip(LATENTS, FRAMES, strict=True)
     }
-    labels = versions("tokens", pairs["action"], str)
+    if latents_only:
+        return {name: tensor.cpu() for name, tensor in latents.items()}
+    labels = versions("tokens", pairs["action"], mirrored)
     given = None
     if recipe.written_by == "dataset":
         given = versions("tokens", pairs["description"], mirrored)
@@ -279,7 +316,9 @@ def make(recipe: Recipe, pairs: dict[str, list[Any]]) -> dict[str, Tensor]:
     assert out.image_states is not None
     made = {
         **latents,
-        "tokens": tokens(list(map(named, labels, out.descriptions))),
+        "tokens": tokens(
+            list(map(named, labels, out.descriptions)) if recipe.name_action else out.descriptions
+        ),
         "label_tokens": tokens(labels),
         **pack("image_states", out.image_states, recipe.embeds),
         **pack("text_embeds", out.text_embeds, recipe.embeds),

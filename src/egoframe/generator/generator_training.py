@@ -9,6 +9,7 @@ By flow matching, how the action changes the frame is learnt where there is noth
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ from transformers import CLIPTokenizer
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import mirrored
-from egoframe.generator.assembly import assemble, drawn_as, sample_sheet, write_pipeline
+from egoframe.errors import UserError
+from egoframe.generator.assembly import assemble, drawn_as, sample_sheet, samples, write_pipeline
 from egoframe.generator.autoencoder import latent_scale, open_autoencoder
 from egoframe.generator.features import (
     CachedFeatures,
@@ -61,6 +63,7 @@ class GeneratorConfig:
     start_from: Path | None = None  # a model: its networks, tokenizer and scale go on
     written_by: Literal["dataset", "enhancer"] = "enhancer"  # whose descriptions are learnt from
     mirror: Mirror = "all"  # learn from mirror images too; "frames": as the release, words stay
+    name_action: bool = True  # the action's own words before its description; not the paper
     features: Literal["cached", "fresh"] = "cached"  # worked out once, or whenever they are needed
     embeds: Literal["float16", "int8"] = "float16"  # how the enhancer's embeddings are kept
     features_folder: Path | None = None  # runs may share one; `out/features` if not given
@@ -87,14 +90,15 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         tokenizer = open_tokenizer(config, dataset)
         recipe = Recipe(
             config.dataset, config.vae, config.enhancer, tokenizer, config.mirror,
-            config.written_by, config.embeds, config.loop.device,
+            config.written_by, config.name_action, config.embeds, str(accelerator.device),
         )  # fmt: skip
         folder = config.features_folder or config.out / "features"
         features = open_features(config.features, folder, recipe)
     row = features.rows([0], [False])
     channels, height, width = row["input_latents"].shape[1:]
-    networks, scale = start_networks(config, channels, enhancer, tokenizer)
-    scales = measure_scales(config, features, vae, scale)
+    networks, begun = start_networks(config, channels, enhancer, tokenizer)
+    scales = measure_scales(config, features, vae, begun.get("change_scale"))
+    kept = {name: begun[name] for name in ("squeeze", "enhancer_sees") if name in begun}
     objective = GeneratorObjective(
         networks,
         config.objective,
@@ -111,15 +115,18 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         print(advice(networks, config.loop, work, accelerator.device, accelerator.num_processes)[2],
               file=sys.stderr)  # fmt: skip
 
+    shown = samples(dataset, features)
+
     def pipeline(own: Enhancer | None) -> ActionFramePipeline:
         return assemble(
             networks.eval(), vae, own, tokenizer, dataset,
-            predict=config.objective.predict, change_scale=scales.change, sample_size=8 * width,
-            **drawn_as(config.objective.kind),
+            name_action=config.name_action, predict=config.objective.predict,
+            change_scale=scales.change, sample_size=round(8 * math.sqrt(height * width)),
+            **kept, **drawn_as(config.objective.kind),
         )  # fmt: skip
 
     def draw() -> Mapping[str, Image.Image]:
-        return {"sheet": sample_sheet(pipeline(None), objective.contexts, features, dataset)}
+        return {"sheet": sample_sheet(pipeline(None), objective.contexts, shown)}
 
     fetch = fetcher(features, config.mirror)
     weights = fit(networks, objective, dataset["pair_id"], config, fetch, draw)
@@ -136,14 +143,14 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
 
 def start_networks(
     config: GeneratorConfig, latent_channels: int, enhancer: Enhancer, tokenizer: Any
-) -> tuple[nn.ModuleDict, float | None]:
-    """The networks as training begins, and the `change_scale` of the model that they come from.
+) -> tuple[nn.ModuleDict, dict[str, Any]]:
+    """The networks as training begins, and the configuration of the model that they come from.
 
     Raises:
         UserError: that model does not fit these settings.
     """
     torch.manual_seed(config.loop.seed)
-    scale = None
+    begun: dict[str, Any] = {}
     if config.start_from is None:
         networks = build_networks(config.network, latent_channels, enhancer, tokenizer)
     else:
@@ -152,15 +159,14 @@ def start_networks(
             "prediction": drawn_as(config.objective.kind)["prediction"],
             "in_channels": 2 * latent_channels,
         }
-        networks, index = open_networks(config.start_from, expected, enhancer)
-        scale = float(index["change_scale"])
+        networks, begun = open_networks(config.start_from, expected, enhancer)
     networks["text_encoder"].requires_grad_(config.train_text_encoder)
     if "conditioner" in networks:
         networks["conditioner"].requires_grad_(config.train_conditioner)
     if config.gradient_checkpointing:
         unet: Any = networks["unet"]
         unet.enable_gradient_checkpointing()
-    return networks, scale
+    return networks, begun
 
 
 def measure_scales(
@@ -175,8 +181,8 @@ def measure_scales(
         change: that of a model to go on from, which stays.
     """
     size = len(open_pairs(config.dataset, "train"))
-    some = list(range(0, size, max(1, size // MEASURED)))
-    rows = features.rows(some, [False] * len(some))
+    some = list(range(0, size, max(1, size // MEASURED)))[:MEASURED]
+    rows = features.rows(some, [False] * len(some), latents_only=True)
     before, action = rows["input_latents"].float(), rows["action_latents"].float()
     if change is None:
         change = float((action - before).std()) if config.objective.predict == "change" else 1.0
@@ -190,6 +196,8 @@ def open_tokenizer(config: GeneratorConfig, dataset: Any) -> Any:
     folder = config.out / "tokenizer"
     if config.start_from is not None:
         folder = config.start_from / "tokenizer"
+        if not folder.is_dir():
+            raise UserError(f"{config.start_from}: no trained pipeline here")
     elif not folder.exists():
         texts = list(open_described(config.dataset, "train")["description"])
         words = [*texts, *map(mirrored, texts), *sorted(set(dataset["action"]))]

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from egoframe.errors import UserError
 from egoframe.generator.losses import diffusion_loss, flow_loss
 from egoframe.training import Batch
 
@@ -35,6 +36,13 @@ class ObjectiveConfig:
     time_shift: float = 0.5  # mean of the logit of t: above 0 learns more from strong noise
     noise_only: float = 0.65  # share of the training, at its beginning, at t = 1
     noise_only_after: float = 0.3  # and the share of samples at t = 1 after that
+
+    def __post_init__(self) -> None:
+        dropped = (self.drop_text, self.drop_image, self.drop_both)
+        if min(dropped) < 0 or sum(dropped) > 1:
+            raise UserError(f"objective.drop_…={dropped}: shares, together at most 1")
+        if self.min_snr is not None and (self.min_snr <= 0 or self.kind == "flow"):
+            raise UserError(f"objective.min_snr={self.min_snr}: above 0, of noise or velocity")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,18 @@ def write_whole(path: Path, text: str) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: is damaged ({first_line(error)}); delete its folder") from None
+
+
 def local(tensor: Tensor) -> Tensor:
     """This process's shard of a tensor, or all of it where it is not sharded; the same memory."""
     return tensor.to_local() if hasattr(tensor, "to_local") else tensor
@@ -53,6 +65,7 @@ def save(
     model: nn.Module,
     ema: Mapping[str, Tensor],
     optimiser: torch.optim.Optimizer,
+    losses: Sequence[float],
     kept: int,
     main: bool = True,
 ) -> None:
@@ -60,6 +73,8 @@ def save(
 
     Every process calls it, for it gathers what is sharded; the main one writes.
 
+    Arguments:
+        losses: of the steps since the last line of the log.
     Raises:
         UserError: there is no room; what was there before is kept.
     """
@@ -75,25 +90,30 @@ def save(
     temporary = folder / "writing"
     try:
         if main:
-            shutil.rmtree(temporary, ignore_errors=True)
+            for leftover in (temporary, folder / "deleting"):
+                shutil.rmtree(leftover, ignore_errors=True)
             temporary.mkdir(parents=True)
         tensors: Mapping[str, Tensor]
         for file, tensors in (("model", model.state_dict()), ("ema", ema), ("optimiser", moments)):
-            gathered = {name: whole(value) for name, value in tensors.items()}
+            gathered: dict[str, Tensor] = {}
+            for name, tensor in tensors.items():
+                if main or hasattr(tensor, "full_tensor"):  # all take part in gathering it
+                    full = whole(tensor)
+                    gathered |= {name: full} if main else {}
             if main:
                 save_file(gathered, temporary / f"{file}.safetensors")
         if main:
-            state = {"step": step, "optimiser": numbers}
+            state = {"step": step, "losses": list(losses), "optimiser": numbers}
             (temporary / "state.json").write_text(json.dumps(state) + "\n", encoding="utf-8")
             final = folder / f"{step:08d}"
             shutil.rmtree(final, ignore_errors=True)
             temporary.rename(final)
             for old in checkpoints(out)[:-kept]:
-                shutil.rmtree(old)
+                shutil.rmtree(old.rename(folder / "deleting"))
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        full = getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error)
-        why = "no space is left" if full else first_line(error)
+        no_room = getattr(error, "errno", None) == errno.ENOSPC or "os error 28" in str(error)
+        why = "no space is left" if no_room else first_line(error)
         raise UserError(
             f"{folder}: the checkpoint of step {step} cannot be written ({why}); those before it "
             "are kept; make room, and the same command goes on"
@@ -102,15 +122,16 @@ def save(
 
 def restore(
     out: Path, model: nn.Module, ema: Mapping[str, Tensor], optimiser: torch.optim.Optimizer
-) -> int:
-    """Load the newest checkpoint, if any, and return the step to go on from.
+) -> tuple[int, list[float]]:
+    """Load the newest checkpoint, if any: the step to go on from, and the losses of the steps since
+    the last line of the log.
 
     Raises:
         UserError: it is damaged, or of another model.
     """
     found = checkpoints(out)
     if not found:
-        return 0
+        return 0, []
     newest = found[-1]
     parameters = trained(model)
     try:
@@ -121,7 +142,12 @@ def restore(
                     odd = sorted(set(opened.keys()) ^ set(tensors))[0]
                     raise UserError(f"{newest}: is of another model, which differs in {odd}")
                 for name, value in tensors.items():
-                    local(value).copy_(local(_sharded_as(opened.get_tensor(name), value)))
+                    saved = opened.get_tensor(name)
+                    if saved.shape != value.shape:
+                        raise UserError(
+                            f"{newest}: is of another model, whose {name} is {tuple(saved.shape)}"
+                        )
+                    local(value).copy_(local(_sharded_as(saved, value)))
         with safe_open(newest / "optimiser.safetensors", "pt") as opened:
             for entry in opened.keys():  # noqa: SIM118, it is no mapping
                 name, _, key = entry.rpartition("/")
@@ -138,7 +164,7 @@ def restore(
             f"{newest}: is damaged, or of another model ({first_line(error)}); delete it, and the "
             "same command goes on from the one before it"
         ) from None
-    return int(state["step"])
+    return int(state["step"]), list(state["losses"])
 
 
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from egoframe.errors import UserError
-from egoframe.training.checkpoints import write_whole
+from egoframe.training.checkpoints import checkpoints, read_json, write_whole
 
 # Settings that leave what is learnt as it is, but for float error.
-MAY_CHANGE = {"out", "samples_minutes", *(f"loop.{name}" for name in (
-    "checkpoint_minutes", "checkpoints_kept", "log_every", "device", "accumulate", "shard",
-    "compile", "trackers"))}  # fmt: skip
+MAY_CHANGE = {
+    "out", "features", "features_folder", "gradient_checkpointing", "loop.checkpoint_minutes",
+    "loop.checkpoints_kept", "loop.log_every", "loop.device", "loop.accumulate", "loop.shard",
+    "loop.compile", "loop.trackers", "loop.pictures",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,18 +30,20 @@ class LoopConfig:
     warmup: int = 100  # steps of linear warm-up
     optimiser: Literal["adamw", "adamw8bit"] = "adamw"
     weight_decay: float = 0.01
+    decay_all: bool = False  # biases and norms too
     beta2: float = 0.99  # of AdamW; its beta1 is 0.9
     grad_clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.999  # decay of the averaged weights
     seed: int = 0
     bf16: bool = False  # matrix products and convolutions in bfloat16; weights stay float32
     compile: bool = False  # torch.compile: the first step takes minutes, the others less time
-    device: str = "cpu"  # or "cuda"; several processes of `torchrun` share the work
+    device: Literal["cpu", "cuda"] = "cpu"  # processes of `torchrun` take a GPU each
     shard: bool = False  # over the processes (FSDP2), not a whole copy in each (DDP)
     checkpoint_minutes: float = 3.0
     checkpoints_kept: int = 2
     log_every: int = 50  # steps
     trackers: tuple[str, ...] = ("tensorboard",)  # of accelerate; also "wandb"
+    pictures: bool = True  # draw samples after each checkpoint, in stages that can
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "accumulate", "checkpoints_kept", "log_every"):
@@ -69,8 +73,8 @@ def check_same_run(stage: StageConfig, samples: int, write: bool = True) -> None
     told = {**asdict(stage), "samples": samples}  # type: ignore[call-overload]
     settings = flat(json.loads(json.dumps(told, default=str)))
     path = stage.out / "settings.json"
-    if path.exists():
-        before = {**_defaults(stage), **json.loads(path.read_text(encoding="utf-8"))}
+    if path.exists() and checkpoints(stage.out):  # else nothing was learnt yet
+        before = {**_defaults(stage), **read_json(path)}
         keys = sorted((settings.keys() | before.keys()) - MAY_CHANGE)
         changed = [key for key in keys if before.get(key) != settings.get(key)]
         if changed:

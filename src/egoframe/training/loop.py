@@ -2,7 +2,8 @@
 
 What is random derives from (seed, sample, epoch) and (seed, step) (`randomness.py`), so a run that
 was killed and started again gives the same losses and weights, bit for bit on a CPU; and several
-processes learn what one does, within float error.
+processes learn what one does, within float error, unless the model has dropout, which is drawn anew
+for each part of a batch.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,6 +34,7 @@ from egoframe.training.throughput import Throughput, count_flops
 Loss = Callable[[Batch], Tensor]
 Fetch = Callable[[Batch], Any]
 NAMED = 8  # samples of a bad batch
+FEW = 2  # samples that operations are counted on
 
 
 def fit(
@@ -62,14 +65,14 @@ def fit(
     accelerator.wait_for_everyone()
     with _fast_attention(accelerator.device):
         run = _Run(model, loss, names, config, fetch, accelerator)
-        begun = run.restore(out)
+        begun, losses = run.restore(out)
         throughput = Throughput(accelerator.device, config, run.flops, accelerator.num_processes)
         with (
             Log(accelerator, stage, begun) as log,
             new_progress(accelerator.is_main_process) as progress,
         ):
             task = progress.add_task(out.name, total=config.steps, completed=begun, loss="")
-            saved_at, losses = time.monotonic(), []
+            saved_at = time.monotonic()
             for step, batches, waited in run.ahead(begun):
                 value, norm = run.step(step, batches)
                 losses.append(value)
@@ -85,8 +88,8 @@ def fit(
                 progress.update(task, completed=step + 1)
                 due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
                 if last or run.agreed(due):
-                    run.save(out, step + 1)
-                    if draw and not config.shard and accelerator.is_main_process:
+                    run.save(out, step + 1, losses)
+                    if draw and config.pictures and not config.shard and run.main:
                         with run.ema.in_place_of(model):
                             log.pictures(step + 1, draw())
                         run.objective.train()
@@ -132,8 +135,10 @@ class _Run:
         self.fetch, self.accelerator = fetch, accelerator
         self.keys = [key_of(name) for name in names]
         self.objective = _Objective(model.to(accelerator.device), loss, config.bf16).train()
-        parts = config.accumulate * accelerator.num_processes
-        self.flops = parts * count_flops(self.objective, self._batches(0)[0])
+        self.main = accelerator.is_main_process
+        few = step_batches(0, FEW, self.keys, config.seed, 0.0)[0]
+        counted = count_flops(self.objective, replace(few, data=fetch(few)))
+        self.flops = counted * config.batch_size // FEW
         if config.compile:
             for network in model.children():
                 network.compile()
@@ -145,9 +150,11 @@ class _Run:
     def step(self, step: int, batches: list[Batch]) -> tuple[float, float]:
         """One step of the optimiser: the loss over all processes, and the gradient's norm."""
         config, total = self.config, torch.zeros((), device=self.accelerator.device)
-        torch.manual_seed(mix(config.seed, step))  # dropout inside the model
+        rank = self.accelerator.process_index
         self.optimiser.zero_grad(set_to_none=True)
         for number, batch in enumerate(batches, 1):
+            part = rank * len(batches) + number
+            torch.manual_seed(mix(mix(config.seed, step), part))  # dropout inside the model
             with self._synchronised(last=number == len(batches)):
                 value = self.wrapped(batch) / len(batches)
                 value.backward()
@@ -185,14 +192,16 @@ class _Run:
                     coming = pool.submit(self._batches, step + 1)
                 yield step, batches, waited
 
-    def restore(self, out: Any) -> int:
-        """Load the newest checkpoint; the step to go on from."""
+    def restore(self, out: Path) -> tuple[int, list[float]]:
+        """Load the newest checkpoint: the step to go on from, and losses that no line tells yet."""
         return checkpoints.restore(out, self.model, self.ema.values, self.optimiser)
 
-    def save(self, out: Any, step: int) -> None:
+    def save(self, out: Path, step: int, losses: Sequence[float]) -> None:
         """Write a checkpoint; all processes take part."""
-        kept, main = self.config.checkpoints_kept, self.accelerator.is_main_process
-        checkpoints.save(out, step, self.model, self.ema.values, self.optimiser, kept, main)
+        checkpoints.save(
+            out, step, self.model, self.ema.values, self.optimiser, losses,
+            self.config.checkpoints_kept, self.main,
+        )  # fmt: skip
         self.accelerator.wait_for_everyone()
 
     def agreed(self, due: bool) -> bool:
@@ -232,14 +241,17 @@ class _Run:
 def new_optimiser(parameters: Sequence[nn.Parameter], config: LoopConfig) -> torch.optim.Optimizer:
     """AdamW (Loshchilov & Hutter, 2019), its state in 32 bits or, by bitsandbytes, in 8.
 
-    Weights decay in matrices and kernels alone, as is usual; not in biases and norms.
+    Weights decay in matrices and kernels alone, as is usual, or in biases and norms too.
 
     Raises:
         UserError: bitsandbytes is not installed.
     """
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for p in parameters if p.ndim <= 1],
+            "weight_decay": config.weight_decay if config.decay_all else 0.0,
+        },
     ]
     settings: dict[str, Any] = {"lr": config.lr, "betas": (0.9, config.beta2)}
     if config.optimiser == "adamw":

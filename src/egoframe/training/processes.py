@@ -11,6 +11,7 @@ import transformers
 from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import nn
 
+from egoframe.errors import UserError
 from egoframe.models import usable_device
 from egoframe.training.config import LoopConfig, StageConfig
 from egoframe.training.logs import check_trackers
@@ -27,14 +28,26 @@ def start_processes(stage: StageConfig) -> Accelerator:
     config = stage.loop
     diffusers.utils.logging.disable_progress_bar()  # one bar is enough
     transformers.utils.logging.disable_progress_bar()
-    usable_device(config.device)
     check_trackers(config.trackers)
-    return Accelerator(
+    accelerator = Accelerator(
         cpu=config.device == "cpu",
         log_with=list(config.trackers) or None,
         project_dir=stage.out / "logs",
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
+    usable_device(config.device)  # after it, for each process takes its own
+    return accelerator
+
+
+def start_whole(stage: StageConfig) -> Accelerator:
+    """As `start_processes`, of a stage whose small model is not sharded.
+
+    Raises:
+        UserError: it is asked to be.
+    """
+    if stage.loop.shard:
+        raise UserError("loop.shard: this stage's model is small; leave it out")
+    return start_processes(stage)
 
 
 def spread(objective: nn.Module, accelerator: Accelerator, config: LoopConfig) -> Any:
