@@ -3,7 +3,8 @@ import json
 import pytest
 import torch
 
-from egoframe import machine, untrained
+from egoframe import machine
+from egoframe.bench import untrained
 from egoframe.bench.stages import Bench
 from egoframe.errors import UserError
 from tests.cli.run import refused, run

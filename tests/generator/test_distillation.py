@@ -26,6 +26,7 @@ from egoframe.training import LoopConfig
 from egoframe.training.randomness import key_of, step_batches
 from tests.generator.tiny import tiny_pipeline
 from tests.little_dataset import photo, write_dataset
+from tests.training.test_processes import python
 
 
 def latents(count: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -146,6 +147,23 @@ def test_the_student_draws_in_four_steps_without_guidance(teacher, tmp_path, lor
         assert moved > 0
         assert (kept == 0) == (lora_rank is not None)  # adapters leave norms as they were
         assert (out / "lora").exists() == (lora_rank is not None)
+
+
+@pytest.mark.slow
+def test_two_processes_put_a_sharded_student_together(teacher, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        f"dataset: {teacher}/pairs\nmodel: {teacher}/flow\nwritten_by: dataset\nmirror: none\n"
+        "loop: {steps: 2, batch_size: 4, lr: 1.0e-3, warmup: 0, trackers: [], shard: true}\n"
+    )
+    command = ("-m", "egoframe", "train", "distill", settings, f"out={tmp_path / 'out'}")
+    python("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *command)
+    python(*command, f"out={tmp_path / 'alone'}", "loop.shard=false")
+    two, one = (
+        egoframe.load(tmp_path / name / "pipeline").unet.state_dict() for name in ("out", "alone")
+    )
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-3)
 
 
 def test_what_cannot_be_distilled_is_said(teacher, tmp_path):

@@ -18,7 +18,7 @@ from egoframe.engine import WorkerDied, attempt
 from egoframe.errors import UserError
 
 CRASHES = 3  # of one task's workers, before it is given up: the task is to blame
-KILLS = 10  # by somebody else, or for want of memory
+KILLS = 20  # by somebody else, or for want of memory
 STARTS = 50  # in a row that no worker survives; no task has begun then, and none is to blame
 OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 READY = "ready"

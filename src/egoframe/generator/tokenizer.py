@@ -11,7 +11,7 @@ LENGTH = 77  # tokens that CLIP's text model reads
 def new_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> Any:
     """Train the byte-pair encoding on `texts` and put it into a `CLIPTokenizer`.
 
-    The same texts give the same tokenizer: every byte has its place beforehand.
+    The same texts give the same tokenizer: every character has its place beforehand.
     """
     import json
 
@@ -28,7 +28,10 @@ def new_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> Any:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    texts = [*texts]
+    pieces = (tokenizer.pre_tokenizer.pre_tokenize_str(text.lower()) for text in texts)
+    seen = {character for split in pieces for piece, _ in split for character in piece}
+    alphabet = sorted(seen.union(chr(code) for code in range(33, 127)))
     characters = [character + ending for ending in ("", "</w>") for character in alphabet]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
