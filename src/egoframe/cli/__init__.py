@@ -83,7 +83,8 @@ def main() -> None:
             raise
         _fail(
             "the GPU's memory is too small for this; try --bits 4, --offload, --num-images 1 or "
-            "--device cpu, see docs/results.md for what fits",
+            "--device cpu, see docs/results.md for what fits; in training, a larger "
+            "loop.accumulate, gradient_checkpointing=true or loop.optimiser=adamw8bit",
             1,
         )
     except ModuleNotFoundError as error:

@@ -8,7 +8,6 @@ the base and the last checkpoint, so that nothing of the training's own wrappers
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import os
 import re
@@ -29,8 +28,8 @@ from egoframe.errors import UserError
 from egoframe.models import DEFAULT, resolve, usable_device
 from egoframe.pairs import open_described
 from egoframe.released import RELEASES
-from egoframe.training.checkpoints import trained, write_whole
-from egoframe.training.config import flat
+from egoframe.training.checkpoints import trained
+from egoframe.training.config import check_same_run
 from egoframe.training.logs import check_trackers
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def plan_tuning(config: TuningConfig) -> Plan:
     """
     _check_settings(config)
     pairs = open_described(config.dataset, "train", config.described_by)
-    _check_same_run(config, len(pairs), write=False)
+    check_same_run(config, len(pairs), False, MAY_CHANGE)
     with torch.device("meta"):
         model = _model_without_weights(config)
     enhancer = Enhancer(model, open_processor(base_parts(config)[1]))
@@ -182,7 +181,7 @@ def tune_enhancer(
     for parameter in trained(learner).values():
         parameter.data = parameter.data.float()
     if _is_main():
-        _check_same_run(config, len(pairs), write=True)
+        check_same_run(config, len(pairs), True, MAY_CHANGE)
     steps = _steps(config, len(pairs))
     train(enhancer, learner, pairs, config, steps)
     if not _is_main():
@@ -268,23 +267,6 @@ def _check_settings(config: TuningConfig) -> None:
             f"loop.batch_size={loop.batch_size} does not divide into {processes} processes × "
             f"loop.micro_batch={loop.micro_batch}"
         )
-
-
-def _check_same_run(config: TuningConfig, samples: int, write: bool) -> None:
-    """A folder holds one run: its settings are written at the start, and compared ever after."""
-    told = flat(json.loads(json.dumps({**asdict(config), "samples": samples}, default=str)))
-    path = config.out / "settings.json"
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        keys = sorted((told.keys() | before.keys()) - MAY_CHANGE)
-        if changed := [key for key in keys if before.get(key) != told.get(key)]:
-            was = ", ".join(f"{key}={before.get(key)}" for key in changed)
-            raise UserError(
-                f"{config.out}: holds a run with other settings ({was}); give another out folder, "
-                "or delete this one to start afresh"
-            )
-    elif write:
-        write_whole(path, json.dumps(told, indent=1) + "\n")
 
 
 def _model_without_weights(config: TuningConfig) -> Any:

@@ -84,7 +84,7 @@ def distil(config: DistillationConfig) -> ActionFramePipeline:
     )  # fmt: skip
     projector: nn.Module = nn.Identity()
     if teacher.conditioner is not None:
-        projector = copy.deepcopy(Enhancer(teacher.enhancer, teacher.processor).projector)
+        projector = Enhancer(teacher.enhancer, teacher.processor).projector
     teacher.register_modules(enhancer=None, processor=None)  # a large one would stand in the way
     with accelerator.main_process_first():
         features = open_features(config.features, config.out / "features", recipe)

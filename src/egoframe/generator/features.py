@@ -250,8 +250,15 @@ def _make_part(recipe: Recipe, start: int, path: Path) -> None:
     batches = [make(recipe, dataset[k : min(k + BATCH, stop)]) for k in range(start, stop, BATCH)]
     temporary = path.with_suffix(".writing")
     joined = {key: torch.cat([b[key] for b in batches]).contiguous() for key in batches[0]}
-    save_file(joined, temporary, {"checksum": str(_checksum(joined))})
-    temporary.rename(path)
+    try:
+        save_file(joined, temporary, {"checksum": str(_checksum(joined))})
+        temporary.rename(path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(
+            f"{path}: cannot be written ({first_line(error)}); make room, and the same command "
+            "goes on"
+        ) from None
 
 
 def _open_part(path: Path) -> dict[str, Tensor]:
@@ -277,7 +284,7 @@ def _open_part(path: Path) -> dict[str, Tensor]:
 def _checksum(tensors: dict[str, Tensor]) -> int:
     total = 0
     for name in sorted(tensors):
-        total = zlib.crc32(tensors[name].view(torch.uint8).numpy().tobytes(), total)
+        total = zlib.crc32(tensors[name].view(torch.uint8).numpy(), total)  # type: ignore[arg-type]
     return total
 
 

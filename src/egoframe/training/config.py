@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -61,21 +62,25 @@ class StageConfig(Protocol):
     def loop(self) -> LoopConfig: ...
 
 
-def check_same_run(stage: StageConfig, samples: int, write: bool = True) -> None:
+def check_same_run(
+    stage: Any, samples: int, write: bool = True, may_change: Collection[str] = MAY_CHANGE
+) -> None:
     """A folder holds one run: its settings are written at the start, and compared ever after.
 
     Arguments:
         samples: in the data.
+        stage: its settings, a dataclass with `out`.
         write: take the folder for this run, where it holds none.
+        may_change: settings that leave what is learnt as it is.
     Raises:
         UserError: it holds a run of other settings, or cannot be written.
     """
-    told = {**asdict(stage), "samples": samples}  # type: ignore[call-overload]
+    told = {**asdict(stage), "samples": samples}
     settings = flat(json.loads(json.dumps(told, default=str)))
     path = stage.out / "settings.json"
     if path.exists() and checkpoints(stage.out):  # else nothing was learnt yet
         before = {**_defaults(stage), **read_json(path)}
-        keys = sorted((settings.keys() | before.keys()) - MAY_CHANGE)
+        keys = sorted((settings.keys() | before.keys()) - set(may_change))
         changed = [key for key in keys if before.get(key) != settings.get(key)]
         if changed:
             was = ", ".join(f"{key}={before.get(key)}" for key in changed)
