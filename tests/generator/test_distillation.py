@@ -21,6 +21,7 @@ from egoframe.generator.distillation import (
     distil,
     path_of,
 )
+from egoframe.generator.planning import plan_distillation
 from egoframe.pairs import open_pairs
 from egoframe.training import LoopConfig
 from egoframe.training.randomness import key_of, step_batches
@@ -147,6 +148,26 @@ def test_the_student_draws_in_four_steps_without_guidance(teacher, tmp_path, lor
         assert moved > 0
         assert (kept == 0) == (lora_rank is not None)  # adapters leave norms as they were
         assert (out / "lora").exists() == (lora_rank is not None)
+
+
+def test_a_dry_run_counts_student_and_teacher_and_writes_nothing(teacher, tmp_path):
+    for name, rank in (("flow", None), ("paper", 4)):
+        told = plan_distillation(config(teacher, name, tmp_path / "out", lora_rank=rank))
+        pipe = egoframe.load(teacher / name)
+        sizes = {
+            part: sum(p.numel() for p in getattr(pipe, part).parameters())
+            for part in ("unet", "text_encoder", "conditioner")
+        }
+        assert told["pairs"] == 40
+        if rank is None:
+            assert told["parameters_learnt"] == sizes["unet"]
+            assert told["parameters"] == sizes["unet"] + sum(sizes.values())
+        else:
+            assert 0 < told["parameters_learnt"] < sizes["unet"]
+        assert told["memory"].startswith("needs about 0.")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="nowhere: no such model"):
+        plan_distillation(config(teacher, "nowhere", tmp_path / "out"))
 
 
 @pytest.mark.slow

@@ -123,6 +123,7 @@ def distill(
     config: Preset,
     settings: Settings = None,
     json: Json = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Distil a generator: few steps without guidance draw what many with it do.
 
@@ -134,6 +135,11 @@ def distill(
     from egoframe.generator.distillation import DistillationConfig, distil
 
     chosen = load_config(DistillationConfig, preset("distill", config), settings or [])
+    if dry_run:
+        from egoframe.generator.planning import plan_distillation
+
+        finish(plan_distillation(chosen), json)
+        return
     distil(chosen)
     finish({"model": str(chosen.out / "pipeline")}, json)
 

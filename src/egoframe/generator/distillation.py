@@ -88,10 +88,9 @@ def distil(config: DistillationConfig) -> ActionFramePipeline:
     teacher.register_modules(enhancer=None, processor=None)  # a large one would stand in the way
     with accelerator.main_process_first():
         features = open_features(config.features, config.out / "features", recipe)
-    unet = _new_student(teacher, config)
-    for part in (teacher.unet, teacher.text_encoder, teacher.conditioner):
-        if part is not None:
-            part.requires_grad_(False).eval().to(accelerator.device)
+    unet = new_student(teacher, config)
+    for part in asked_parts(teacher):
+        part.requires_grad_(False).eval().to(accelerator.device)
     objective = ConsistencyObjective(unet, teacher, projector, config, accelerator.device)
     shown = samples(dataset, features)
 
@@ -104,7 +103,7 @@ def distil(config: DistillationConfig) -> ActionFramePipeline:
     weights = fit(networks, objective, dataset["pair_id"], config, fetch, draw)
     if not accelerator.is_main_process:
         return as_student(teacher, unet, config)
-    learnt = nn.ModuleDict({"unet": _new_student(teacher, config).cpu()})
+    learnt = nn.ModuleDict({"unet": new_student(teacher, config).cpu()})
     learnt.load_state_dict(weights)
     own: Any = learnt["unet"]
     if config.lora_rank is not None:
@@ -305,7 +304,13 @@ def as_student(
     })  # fmt: skip
 
 
-def _new_student(teacher: ActionFramePipeline, config: DistillationConfig) -> Any:
+def asked_parts(teacher: ActionFramePipeline) -> list[nn.Module]:
+    """The teacher's networks that training asks, and leaves as they are."""
+    parts = (teacher.unet, teacher.text_encoder, teacher.conditioner)
+    return [part for part in parts if part is not None]
+
+
+def new_student(teacher: ActionFramePipeline, config: DistillationConfig) -> Any:
     """A U-Net that begins as the teacher's."""
     unet = copy.deepcopy(teacher.unet).requires_grad_(config.lora_rank is None)
     if config.lora_rank is not None:

@@ -7,7 +7,7 @@ its backward pass is summed over a pass with tensors that take no memory.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
+from torch.func import functional_call
 
 from egoframe.training import LoopConfig
 
@@ -47,24 +48,27 @@ class Memory:
 class Work:
     """What goes through the U-Net for one pair."""
 
-    latent: tuple[int, int, int]  # channels, height, width
+    latent: Sequence[int]  # channels, height, width
     tokens: int  # of the context
 
 
-def memory_of(networks: nn.ModuleDict, loop: LoopConfig, work: Work, processes: int = 1) -> Memory:
+def memory_of(
+    networks: nn.ModuleDict, loop: LoopConfig, work: Work, processes: int = 1, beside: int = 0
+) -> Memory:
     """What training these networks needs in one process.
 
     Arguments:
         networks: as they are trained: frozen or not, with gradient checkpointing or without.
+        beside: parameters of others that are only asked, such as a teacher's.
     """
     learnt = sum(p.numel() for p in networks.parameters() if p.requires_grad)
     everything = sum(p.numel() for p in networks.parameters())
     shared = processes if loop.shard else 1
     moments = 2 * (BYTE if loop.optimiser == "adamw8bit" else FLOAT)
     at_once = loop.batch_size // (processes * loop.accumulate)
-    casts = HALF * everything if loop.bf16 else 0  # autocast keeps them for a step
+    casts = HALF * (everything + beside) if loop.bf16 else 0  # autocast keeps them for a step
     return Memory(
-        weights=FLOAT * everything / shared + casts,
+        weights=FLOAT * (everything / shared + beside) + casts,
         gradients=FLOAT * learnt / shared,
         optimiser=moments * learnt / shared,
         averages=FLOAT * everything / shared,
@@ -75,12 +79,13 @@ def memory_of(networks: nn.ModuleDict, loop: LoopConfig, work: Work, processes: 
 
 def activations_of(unet: Any, work: Work, bf16: bool) -> int:
     """Bytes that the U-Net keeps of one pair for its backward pass; nothing is computed."""
-    with FakeTensorMode():
-        own = type(unet).from_config(unet.config).train()
-        for mine, its in zip(own.parameters(), unet.parameters(), strict=True):
-            mine.requires_grad_(its.requires_grad)
-        if unet.is_gradient_checkpointing:
-            own.enable_gradient_checkpointing()
+    was_training = unet.training
+    unet.train()
+    with FakeTensorMode() as mode:
+        weights: dict[str, Tensor] = {
+            name: mode.from_tensor(tensor)
+            for name, tensor in (*unet.named_parameters(), *unet.named_buffers())
+        }
         channels, height, width = work.latent
 
         def kept(count: int) -> int:
@@ -89,16 +94,19 @@ def activations_of(unet: Any, work: Work, bf16: bool) -> int:
 
             def run() -> None:
                 with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                    own(noisy, torch.zeros(count), encoder_hidden_states=context)
+                    told = {"encoder_hidden_states": context}
+                    functional_call(unet, weights, (noisy, torch.zeros(count)), told)
 
-            return saved_bytes(run, own)
+            return saved_bytes(run, weights.values())
 
-        return kept(2) - kept(1)  # without what all pairs share: weights cast to bfloat16
+        one_pair = kept(2) - kept(1)  # without what all pairs share: weights cast to bfloat16
+    unet.train(was_training)
+    return one_pair
 
 
-def saved_bytes(run: Callable[[], Any], model: nn.Module) -> int:
+def saved_bytes(run: Callable[[], Any], weights: Iterable[Tensor]) -> int:
     """Bytes of all tensors that a pass keeps for the way back, each once, without the weights."""
-    seen = {parameter.untyped_storage()._cdata for parameter in model.parameters()}
+    seen = {weight.untyped_storage()._cdata for weight in weights}
     kept: list[Tensor] = []  # alive, or their places would be given to others
 
     def pack(tensor: Tensor) -> Tensor:
@@ -114,16 +122,21 @@ def saved_bytes(run: Callable[[], Any], model: nn.Module) -> int:
 
 
 def advice(
-    networks: nn.ModuleDict, loop: LoopConfig, work: Work, device: torch.device, processes: int
+    networks: nn.ModuleDict,
+    loop: LoopConfig,
+    work: Work,
+    device: torch.device,
+    processes: int,
+    beside: int = 0,
 ) -> tuple[Memory, bool, str]:
     """What is needed, whether it is there, and a line that says so, and what to try where it is
-    not."""
+    not. Arguments as those of `memory_of`."""
     if device.type == "cuda":
         what, there = "this GPU", torch.cuda.get_device_properties(device).total_memory
     else:
         what = "this machine"
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    memory = memory_of(networks, loop, work, processes)
+    memory = memory_of(networks, loop, work, processes, beside)
     line = f"needs about {memory.total / GB:.3g} GB; {what} has {there / GB:.3g}"
     if memory.total <= there:
         return memory, True, line
@@ -132,7 +145,7 @@ def advice(
         (f"loop.accumulate={2 * loop.accumulate}", replace(loop, accumulate=2 * loop.accumulate)),
         ("loop.optimiser=adamw8bit", replace(loop, optimiser="adamw8bit")),
     ):
-        less = memory_of(networks, smaller, work, processes).total
+        less = memory_of(networks, smaller, work, processes, beside).total
         if less < memory.total and loop.batch_size % (processes * smaller.accumulate) == 0:
             tried.append(f"{name} ({less / GB:.3g} GB)")
     if not networks["unet"].is_gradient_checkpointing:
