@@ -61,7 +61,9 @@ def plain(config: GeneratorConfig, features: CachedFeatures | None, recipe: Reci
     optimiser = torch.optim.AdamW(
         networks.parameters(), lr=loop.lr, betas=(0.9, loop.beta2), weight_decay=loop.weight_decay
     )
-    rate = get_scheduler("cosine", optimiser, loop.warmup, loop.steps)
+    rate = get_scheduler(
+        "cosine", optimiser, num_warmup_steps=loop.warmup, num_training_steps=loop.steps
+    )
     ema = EMAModel(networks.parameters(), decay=loop.ema)
     told = paper_scheduler().config
     noises = DDPMScheduler(
@@ -144,9 +146,10 @@ def main() -> None:
         objective=ObjectiveConfig(kind="noise", predict="latent", label_share=0.0), loop=loop,
     )  # fmt: skip
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, "none", "dataset")
+    recipe = Recipe(config.dataset, config.vae, config.enhancer, tokenizer, "none", "enhancer")
     features = make_features(arguments.features, recipe)
-    vae, enhancer = open_autoencoder(config.vae), Enhancer.from_pretrained(config.enhancer)
+    vae = open_autoencoder(config.vae)
+    enhancer = Enhancer.from_pretrained(config.enhancer, torch.float32)
     parts = (vae, enhancer, tokenizer, features)
     best: dict[str, float] = {}
     told: dict[str, float] = {}

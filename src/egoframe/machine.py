@@ -59,6 +59,12 @@ def flops(work: Callable[[], Any]) -> int:
     return counter.get_total_flops()
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 pay here. Where a CPU has no instructions for them (x86 before
+    AVX-512), they take some 30 times as long as in float32."""
+    return device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 def matmul_ceiling(device: torch.device, dtype: torch.dtype, largest: int | None = None) -> float:
     """Operations per second of the best large matrix product, measured.
 

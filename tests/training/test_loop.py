@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from egoframe import machine
 from egoframe.errors import UserError
 from egoframe.training import Batch, LoopConfig, fit
 from egoframe.training.checkpoints import checkpoints
@@ -73,6 +74,19 @@ def test_settings_may_be_corrected_before_anything_is_learnt(tmp_path):
     with pytest.raises(Killed):
         run(tmp_path, die_at=2)  # the first call counts operations
     run(tmp_path, config=replace(CONFIG, lr=2e-2))
+
+
+def test_products_are_in_bfloat16_where_the_processor_has_them(tmp_path, monkeypatch, capsys):
+    halved = replace(CONFIG, bf16=True)
+    told = "this CPU has no bfloat16 instructions: training in float32"
+    monkeypatch.setattr(machine, "has_bfloat16", lambda device: True)
+    run(tmp_path / "has", config=halved)
+    assert told not in capsys.readouterr().err
+    monkeypatch.setattr(machine, "has_bfloat16", lambda device: False)
+    run(tmp_path / "lacks", config=halved)
+    assert told in capsys.readouterr().err
+    run(tmp_path / "float32")
+    assert losses(tmp_path / "lacks") == losses(tmp_path / "float32") != losses(tmp_path / "has")
 
 
 def test_it_learns(tmp_path):

@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 
+from egoframe.machine import has_bfloat16
 from egoframe.training import LoopConfig
 
 GB = 1e9
@@ -136,6 +137,7 @@ def advice(
     else:
         what = "this machine"
         there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    loop = replace(loop, bf16=loop.bf16 and has_bfloat16(device))
     memory = memory_of(networks, loop, work, processes, beside)
     line = f"needs about {memory.total / GB:.3g} GB; {what} has {there / GB:.3g}"
     if memory.total <= there:

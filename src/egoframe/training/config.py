@@ -36,7 +36,7 @@ class LoopConfig:
     grad_clip: float = 1.0  # largest norm of the gradient
     ema: float = 0.999  # decay of the averaged weights
     seed: int = 0
-    bf16: bool = False  # matrix products and convolutions in bfloat16; weights stay float32
+    bf16: bool = False  # products in bfloat16, weights in float32; not on CPUs that lack it
     compile: bool = False  # torch.compile: the first step takes minutes, the others less time
     device: Literal["cpu", "cuda"] = "cpu"  # processes of `torchrun` take a GPU each
     shard: bool = False  # over the processes (FSDP2), not a whole copy in each (DDP)

@@ -9,6 +9,7 @@ for each part of a batch.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from egoframe import machine
 from egoframe.errors import UserError
 from egoframe.training import checkpoints
 from egoframe.training.config import LoopConfig, StageConfig, check_same_run
@@ -66,7 +68,9 @@ def fit(
     with _fast_attention(accelerator.device):
         run = _Run(model, loss, names, config, fetch, accelerator)
         begun, losses = run.restore(out)
-        throughput = Throughput(accelerator.device, config, run.flops, accelerator.num_processes)
+        throughput = Throughput(
+            accelerator.device, config.batch_size, run.bf16, run.flops, accelerator.num_processes
+        )
         with (
             Log(accelerator, stage, begun) as log,
             new_progress(accelerator.is_main_process) as progress,
@@ -134,8 +138,11 @@ class _Run:
         self.model, self.names, self.config = model, names, config
         self.fetch, self.accelerator = fetch, accelerator
         self.keys = [key_of(name) for name in names]
-        self.objective = _Objective(model.to(accelerator.device), loss, config.bf16).train()
         self.main = accelerator.is_main_process
+        self.bf16 = config.bf16 and machine.has_bfloat16(accelerator.device)
+        if config.bf16 and not self.bf16 and self.main:
+            print("this CPU has no bfloat16 instructions: training in float32", file=sys.stderr)
+        self.objective = _Objective(model.to(accelerator.device), loss, self.bf16).train()
         few = step_batches(0, FEW, self.keys, config.seed, 0.0)[0]
         counted = count_flops(self.objective, replace(few, data=fetch(few)))
         self.flops = counted * config.batch_size // FEW

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from egoframe import machine
-from egoframe.training.config import LoopConfig
 
 
 def count_flops(objective: nn.Module, batch: Any) -> int:
@@ -38,13 +37,15 @@ class Throughput:
     """Counts steps between two lines of the log.
 
     Arguments:
-        flops: of a step, over all processes.
+        batch_size, flops: of a step, over all processes.
+        bf16: whether its products are in bfloat16.
     """
 
     def __init__(
-        self, device: torch.device, config: LoopConfig, flops: int, processes: int
+        self, device: torch.device, batch_size: int, bf16: bool, flops: int, processes: int
     ) -> None:
-        self.device, self.config, self.flops, self.processes = device, config, flops, processes
+        self.device, self.batch_size, self.bf16 = device, batch_size, bf16
+        self.flops, self.processes = flops, processes
         self.restart()
 
     def restart(self) -> None:
@@ -57,14 +58,14 @@ class Throughput:
     @property
     def rate(self) -> float:
         """Samples per second."""
-        return self.steps * self.config.batch_size / (time.perf_counter() - self.clock)
+        return self.steps * self.batch_size / (time.perf_counter() - self.clock)
 
     def told(self) -> dict[str, float]:
         """Samples per second, the share of the time that data were waited for, and the share of
         the measured peak of all processes' devices."""
         seconds = time.perf_counter() - self.clock
         done = self.flops * self.steps / seconds
-        most = self.processes * peak(self.device, self.config.bf16)
+        most = self.processes * peak(self.device, self.bf16)
         return {
             "samples_per_s": round(self.rate, 2),
             "waiting_for_data": round(self.waited / seconds, 4),
