@@ -14,6 +14,7 @@ import argparse
 import json
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -109,7 +110,7 @@ def plain(config: GeneratorConfig, features: CachedFeatures | None, recipe: Reci
 
 
 def ours(config: GeneratorConfig, features: CachedFeatures, parts, out: Path) -> dict[str, float]:
-    """The last line of our loop's log."""
+    """The last line of our loop's log, of as many steps; those before warm up."""
     vae, enhancer, tokenizer, some = parts
     channels = some.rows([0], [False])["input_latents"].shape[1]
     networks, _ = start_networks(config, channels, enhancer, tokenizer)
@@ -119,7 +120,8 @@ def ours(config: GeneratorConfig, features: CachedFeatures, parts, out: Path) ->
         networks, config.objective, scales, enhancer.projector, empty,
         scaled_linear_alphas(paper_scheduler()), "cpu",
     )  # fmt: skip
-    stage = GeneratorConfig(config.dataset, config.vae, config.enhancer, out, loop=config.loop)
+    loop = replace(config.loop, steps=2 * config.loop.steps)
+    stage = GeneratorConfig(config.dataset, config.vae, config.enhancer, out, loop=loop)
     names = open_pairs(config.dataset, "train")["pair_id"]
     fit(networks, objective, names, stage, fetcher(features, "none"))
     return json.loads((out / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
@@ -138,7 +140,8 @@ def main() -> None:
     folder = packaged()
     assert folder is not None
     loop = LoopConfig(
-        steps=arguments.steps, batch_size=32, warmup=0, bf16=not arguments.float32, trackers=(),
+        steps=arguments.steps, batch_size=32, warmup=0, trackers=(),
+        bf16=machine.has_bfloat16(torch.device("cpu")) and not arguments.float32,
         log_every=arguments.steps, checkpoint_minutes=1e9,
     )  # fmt: skip
     config = GeneratorConfig(
@@ -162,11 +165,11 @@ def main() -> None:
         if line["samples_per_s"] > best.get("ours, features cached", 0.0):
             told = {key: line[key] for key in ("waiting_for_data", "share_of_peak")}
         best = {key: max(value, best.get(key, 0.0)) for key, value in turn.items()}
-        print(json.dumps(turn))
+        print(json.dumps(turn), flush=True)
     report = {
         "command": f"python -m benchmarks.training {arguments.dataset.name}",
         "machine": machine.describe(torch.device("cpu")),
-        "precision": "float32" if arguments.float32 else "bfloat16",
+        "precision": "bfloat16" if loop.bf16 else "float32",
         "samples_per_s": best,
         "ours_against_plain_cached": best["ours, features cached"] / best["plain, features cached"],
         "ours_against_plain_anew": best["ours, features cached"] / best["plain, features anew"],

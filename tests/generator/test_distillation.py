@@ -15,13 +15,17 @@ from egoframe.errors import UserError
 from egoframe.generator.assembly import write_pipeline
 from egoframe.generator.distillation import (
     ConsistencyObjective,
-    DiffusionPath,
     DistillationConfig,
-    FlowPath,
     distil,
-    path_of,
 )
 from egoframe.generator.planning import plan_distillation
+from egoframe.generator.trajectories import (
+    DiffusionTrajectory,
+    FlowTrajectory,
+    Trajectory,
+    lcm_scheduler,
+    trajectory_of,
+)
 from egoframe.pairs import open_pairs
 from egoframe.training import LoopConfig
 from egoframe.training.randomness import key_of, step_batches
@@ -35,13 +39,16 @@ def latents(count: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
     return both[0], both[1]
 
 
+STARTS = torch.tensor([0])
+
+
 def test_a_network_that_is_right_keeps_the_flow_on_its_line():
     clean, noise = latents()
-    path = FlowPath(torch.tensor([1.0, 0.7, 0.2]))
+    way = FlowTrajectory(torch.tensor([1.0, 0.7, 0.2]), STARTS)
     places = torch.tensor([0, 1, 2])
-    further = path.step(path.mix(clean, noise, places), clean, places)
-    torch.testing.assert_close(further[:2], path.mix(clean, noise, places + 1)[:2])
-    torch.testing.assert_close(further[2], clean[2])
+    for further in (places + 1, torch.tensor([2, 2, 3])):
+        moved = way.step(way.mix(clean, noise, places), clean, places, further)
+        torch.testing.assert_close(moved, way.mix(clean, noise, further))
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
@@ -52,36 +59,63 @@ def test_a_step_of_diffusion_is_that_of_diffusers_ddim(kind):
         prediction_type=kind, timestep_spacing="trailing", set_alpha_to_one=True,
     )  # fmt: skip
     ddim.set_timesteps(50)
-    path = DiffusionPath(ddim.timesteps, ddim)
+    way = DiffusionTrajectory(ddim.timesteps, STARTS, ddim)
     places = torch.tensor([0, 20, 49])
-    noisy = path.mix(clean, noise, places)
+    noisy = way.mix(clean, noise, places)
     alpha = ddim.alphas_cumprod[ddim.timesteps[places]].view(-1, 1, 1, 1)
     torch.testing.assert_close(noisy, alpha.sqrt() * clean + (1 - alpha).sqrt() * noise)
     out = torch.randn(noisy.shape, generator=torch.Generator().manual_seed(1))
-    stepped = path.step(noisy, out, places)
+    stepped = way.step(noisy, out, places, places + 1)
     for row, t in enumerate(ddim.timesteps[places]):
         expected = ddim.step(out[row], t, noisy[row]).prev_sample
         torch.testing.assert_close(stepped[row], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("flow", [True, False])
+def test_an_error_is_told_in_clean_latents(flow):
+    """What divides it is the jump's derivative by the clean latent, here by autograd."""
+    x, out = latents()
+    ddim = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    way: Trajectory = FlowTrajectory(torch.tensor([1.0, 0.7, 0.2]), STARTS)
+    if not flow:
+        way = DiffusionTrajectory(torch.tensor([999, 600, 40]), STARTS, ddim)
+    place, end = torch.tensor([0, 0, 1]), torch.tensor([1, 2, 3])
+    given = out.requires_grad_()
+    jump, clean = way.step(x, given, place, end), way.clean(x, given, place)
+    by_jump, by_clean = (torch.autograd.grad(y.sum(), given)[0] for y in (jump, clean))
+    expected = (by_jump / by_clean).detach()
+    found = way.gain(place, end, x).expand_as(expected)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_what_is_learnt_is_what_diffusers_sampler_of_such_models_takes():
     clean, noise = latents(1)
     lcm = LCMScheduler(beta_start=0.00085, beta_end=0.012, original_inference_steps=50)
     lcm.set_timesteps(4)
-    path = DiffusionPath(lcm.timesteps, lcm)
+    way = DiffusionTrajectory(lcm.timesteps, STARTS, lcm)
     for place, t in enumerate(lcm.timesteps):
-        noisy, out = path.mix(clean, noise, torch.tensor([place])), noise * 0.9
+        at = torch.tensor([place])
+        noisy, out = way.mix(clean, noise, at), noise * 0.9
         lcm._step_index = None
         expected = lcm.step(out, t, noisy).denoised
-        found = path.consistent(noisy, out, torch.tensor([place]))
-        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(way.clean(noisy, out, at), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_the_path_is_the_one_that_the_teachers_sampler_takes():
+def test_phases_begin_at_the_times_that_the_student_will_draw_at():
     flow, paper = tiny_pipeline(), tiny_pipeline(paper=True)
-    flow.scheduler.set_timesteps(6)
-    assert torch.equal(path_of(flow, 6).t, flow.scheduler.sigmas)
-    assert path_of(paper, 10).times(torch.arange(10)).tolist() == list(range(999, 0, -100))
+    for steps, teacher_steps in ((3, 3), (3, 4), (3, 6), (4, 50)):
+        flow.scheduler.set_timesteps(steps)
+        way = trajectory_of(flow, teacher_steps, steps)
+        assert way.steps == teacher_steps
+        assert (way.t.diff() < 0).all()
+        starts = torch.cat((torch.tensor([0]), way.ends.unique()[:-1]))
+        assert torch.equal(way.t[starts], flow.scheduler.sigmas[:-1])
+    way = trajectory_of(paper, 10, 4)
+    assert way.times(torch.arange(10)).tolist() == list(range(999, 0, -100))
+    student = lcm_scheduler(paper.scheduler, 10)
+    student.set_timesteps(4)
+    starts = torch.cat((torch.tensor([0]), way.ends.unique()[:-1]))
+    assert torch.equal(way.t[starts], student.timesteps)
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +138,15 @@ def config(teacher: Path, name: str, out: Path, **changes) -> DistillationConfig
 
 @pytest.mark.parametrize("name", ["flow", "paper"])
 def test_a_student_that_is_right_has_no_loss(teacher, tmp_path, name):
-    """Its target at the path's end is the teacher's own; so a teacher without guidance, asked at
-    the last place, is a student without loss."""
+    """Its target at the end of a phase is the teacher's own; so a teacher without guidance, asked
+    at such a place, is a student without loss."""
     pipe = egoframe.load(teacher / name)
-    settings = config(teacher, name, tmp_path, text_guidance=1.0, image_guidance=1.0)
+    settings = config(
+        teacher, name, tmp_path, text_guidance=1.0, image_guidance=1.0, teacher_steps=20
+    )
     projector = Enhancer(pipe.enhancer, pipe.processor).projector
     objective = ConsistencyObjective(pipe.unet, pipe, projector, settings, "cpu")
-    steps = objective.path.steps
+    way = objective.trajectory
     keys = [key_of(str(k)) for k in range(4)]
     (batch,) = step_batches(0, 4, keys, 0, 0.0)
     data = {
@@ -126,7 +162,10 @@ def test_a_student_that_is_right_has_no_loss(teacher, tmp_path, name):
         with torch.no_grad():
             return objective(batch)
 
-    assert loss(steps - 1).max() < (1e-6 if name == "flow" else 1e-3)
+    last = (way.ends.unique() - 1).tolist()
+    assert len(last) == 4
+    for place in last:
+        assert loss(place).max() < (1e-6 if name == "flow" else 1e-3)
     assert loss(0).min() > 1e-5
 
 
@@ -191,6 +230,6 @@ def test_what_cannot_be_distilled_is_said(teacher, tmp_path):
     pipe = tiny_pipeline(paper=True)
     pipe.scheduler.register_to_config(prediction_type="sample")
     with pytest.raises(UserError, match="a model that predicts sample cannot be distilled"):
-        path_of(pipe, 4)
+        trajectory_of(pipe, 50, 4)
     with pytest.raises(UserError, match="nowhere: no such model"):
         distil(config(teacher, "nowhere", tmp_path / "out"))

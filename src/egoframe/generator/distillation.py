@@ -1,11 +1,14 @@
 """Distils a generator's guidance and steps: a few steps without guidance draw what many with it do.
 
-Latent consistency distillation (Luo et al., 2023): the student learns to give, from any point of
-the guided teacher's path, the clean latent at the path's end. Its target is itself one teacher's
-step further on, without gradient and without averaging (Song & Dhariwal, 2024). It begins as the
-teacher, whose text encoder and conditioner it keeps.
+Phased consistency distillation (Wang et al., 2024) of latents (Luo et al., 2023): the path from
+noise to picture falls into a phase for each of the student's steps, and from any of the guided
+teacher's steps within a phase the student learns to jump to the phase's end. Its target is its own
+jump from one teacher's step further on, without gradient and without averaging (Song & Dhariwal,
+2024); at the end of a phase, the teacher. With as many teacher's steps as its own, it learns the
+guidance alone (Meng et al., 2023). It begins as the teacher, whose text encoder and conditioner it
+keeps.
 
-Shape suffixes: B pairs, C channels, H height, W width, T tokens, D width, S the teacher's steps.
+Shape suffixes: B pairs, C channels, H height, W width, T tokens, D width.
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from diffusers import LCMScheduler
 from PIL import Image
 from torch import Tensor, nn
 
@@ -30,6 +32,7 @@ from egoframe.generator.guidance import GuidedUNet
 from egoframe.generator.objective import GeneratorObjective, ObjectiveConfig, Scales
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.tokenizer import LENGTH
+from egoframe.generator.trajectories import lcm_scheduler, trajectory_of
 from egoframe.models import DEFAULT, load, resolve
 from egoframe.pairs import open_pairs
 from egoframe.training import Batch, LoopConfig, fit
@@ -48,7 +51,7 @@ class DistillationConfig:
     out: Path
     model: str = DEFAULT  # the teacher: a name or a folder
     steps: int = 4  # of the student
-    teacher_steps: int = 50
+    teacher_steps: int = 50  # as `steps`: distil the guidance alone
     text_guidance: float | None = None  # of the teacher; its own where not given
     image_guidance: float | None = None
     lora_rank: int | None = None  # learn low-rank adapters of this rank; the whole U-Net, if None
@@ -151,14 +154,13 @@ class ConsistencyObjective:
         own = told.text_guidance, told.image_guidance
         given = config.text_guidance, config.image_guidance
         self.guidance = [mine if one is None else one for one, mine in zip(given, own, strict=True)]
-        self.path = path_of(teacher, config.teacher_steps)
+        self.trajectory = trajectory_of(teacher, config.teacher_steps, config.steps)
 
     def __call__(self, batch: Batch) -> Tensor:
         data = {name: value.to(self.device) for name, value in batch.data.items()}
         before_BCHW, action_BCHW = (
             data[name].float() for name in ("input_latents", "action_latents")
         )
-        count = len(before_BCHW)
         label_B = batch.chance(self.inner.config.label_share).to(self.device)
         never_B = torch.zeros_like(label_B)
         with torch.no_grad():
@@ -166,123 +168,29 @@ class ConsistencyObjective:
             empty_BTD = self.inner.context(data, label_B, ~never_B)
         clean_BCHW = self.inner.clean(before_BCHW, action_BCHW)
         noise_BCHW = batch.normal(*clean_BCHW.shape[1:]).to(self.device)
-        path, place_B = self.path, batch.integers(self.path.steps)
-        noisy_BCHW = path.mix(clean_BCHW, noise_BCHW, place_B)
+        way = self.trajectory
+        place_B = batch.integers(way.steps)
+        end_B = way.ends[place_B]
+        noisy_BCHW = way.mix(clean_BCHW, noise_BCHW, place_B)
 
         def student(x_BCHW: Tensor, at_B: Tensor) -> Tensor:
             inputs = torch.cat((x_BCHW, before_BCHW), 1)
-            times = path.times(at_B).to(self.device)
+            times = way.times(at_B).to(self.device)
             out = self.unet(inputs, times, encoder_hidden_states=full_BTD).sample.float()
-            return path.consistent(x_BCHW, out, at_B)
+            return way.step(x_BCHW, out, at_B, end_B)
 
         with torch.no_grad():
             text, image = self.guidance
             guided = GuidedUNet(self.teacher, full_BTD, empty_BTD, before_BCHW, text, image)
-            out = guided(noisy_BCHW, path.times(place_B).to(self.device))
-            further_BCHW = path.step(noisy_BCHW, out, place_B)
-            target_BCHW = student(further_BCHW, (place_B + 1).clamp(max=path.steps - 1))
-            ends = (place_B + 1 == path.steps).view(count, 1, 1, 1).to(self.device)
-            target_BCHW = torch.where(ends, further_BCHW, target_BCHW)
-        error = (student(noisy_BCHW, place_B) - target_BCHW) ** 2
-        return ((error + HUBER**2).sqrt() - HUBER).mean((1, 2, 3))
-
-
-class FlowPath:
-    """The straight path x_t = (1 − t) x + t ε, of a network that predicts x.
-
-    Arguments:
-        t_S: descending times, none of them 0.
-    """
-
-    def __init__(self, t_S: Tensor) -> None:
-        self.t = torch.cat((t_S, torch.zeros(1)))
-        self.steps = len(t_S)
-
-    def times(self, place_B: Tensor) -> Tensor:
-        """What the network is told (B,)."""
-        return 1000 * self.t[place_B]
-
-    def mix(self, clean: Tensor, noise: Tensor, place_B: Tensor) -> Tensor:
-        """The noisy latents at some places of the path."""
-        t = self._at(place_B, clean)
-        return (1 - t) * clean + t * noise
-
-    def step(self, x: Tensor, out: Tensor, place_B: Tensor) -> Tensor:
-        """One step of Euler's along the path that leads to `out`."""
-        t, then = self._at(place_B, x), self._at(place_B + 1, x)
-        return out + (x - out) * (then / t)
-
-    def consistent(self, x: Tensor, out: Tensor, place_B: Tensor) -> Tensor:
-        """The end of the path."""
-        return out
-
-    def _at(self, place_B: Tensor, like: Tensor) -> Tensor:
-        return self.t[place_B].view(-1, 1, 1, 1).to(like)
-
-
-class DiffusionPath:
-    """DDIM's path x_t = √ᾱ x + √(1−ᾱ) ε, of a network that predicts ε, or the velocity.
-
-    Arguments:
-        t_S: descending training times.
-        scheduler: of diffusers, with the noise schedule and what is predicted.
-    """
-
-    def __init__(self, t_S: Tensor, scheduler: Any) -> None:
-        self.t, self.steps = t_S, len(t_S)
-        self.alphas = torch.cat((scheduler.alphas_cumprod[t_S], torch.ones(1)))
-        self.velocity = scheduler.config.prediction_type == "v_prediction"
-        self.student: Any = LCMScheduler.from_config(scheduler.config)
-
-    def times(self, place_B: Tensor) -> Tensor:
-        """As `FlowPath.times`."""
-        return self.t[place_B]
-
-    def mix(self, clean: Tensor, noise: Tensor, place_B: Tensor) -> Tensor:
-        """As `FlowPath.mix`."""
-        a, b = self._at(place_B, clean)
-        return a * clean + b * noise
-
-    def step(self, x: Tensor, out: Tensor, place_B: Tensor) -> Tensor:
-        """One step of DDIM's (Song et al., 2021, eq. 12, σ = 0)."""
-        a, b = self._at(place_B + 1, x)
-        clean = self._clean(x, out, place_B)
-        own_a, own_b = self._at(place_B, x)
-        return a * clean + b * (x - own_a * clean) / own_b
-
-    def consistent(self, x: Tensor, out: Tensor, place_B: Tensor) -> Tensor:
-        """The end of the path; near it x itself, as `LCMScheduler` takes it (Luo et al., eq. 9)."""
-        scalings = self.student.get_scalings_for_boundary_condition_discrete(self.t[place_B])
-        skip, own = (scale.view(-1, 1, 1, 1).to(x) for scale in scalings)
-        return skip * x + own * self._clean(x, out, place_B)
-
-    def _clean(self, x: Tensor, out: Tensor, place_B: Tensor) -> Tensor:
-        a, b = self._at(place_B, x)
-        return a * x - b * out if self.velocity else (x - b * out) / a
-
-    def _at(self, place_B: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
-        alpha = self.alphas[place_B].view(-1, 1, 1, 1).to(like)
-        return alpha.sqrt(), (1 - alpha).sqrt()
-
-
-def path_of(teacher: ActionFramePipeline, steps: int) -> FlowPath | DiffusionPath:
-    """The path from noise to picture, without new noise, in so many steps of the teacher's.
-
-    Raises:
-        UserError: the teacher predicts something else.
-    """
-    scheduler = teacher.scheduler
-    if teacher.config.prediction == "sample":
-        own = type(scheduler).from_config(scheduler.config)
-        own.set_timesteps(steps)
-        return FlowPath(own.sigmas[:-1].float())
-    if scheduler.config.prediction_type not in ("epsilon", "v_prediction"):
-        raise UserError(
-            f"a model that predicts {scheduler.config.prediction_type} cannot be distilled"
-        )
-    lcm: Any = LCMScheduler.from_config(scheduler.config)
-    every = lcm.config.num_train_timesteps // steps  # as the student's scheduler has them
-    return DiffusionPath(torch.arange(steps, 0, -1) * every - 1, lcm)
+            out = guided(noisy_BCHW, way.times(place_B).to(self.device))
+            target_BCHW = way.step(noisy_BCHW, out, place_B, place_B + 1)
+            within_B = place_B + 1 < end_B
+            if within_B.any():
+                jumped_BCHW = student(target_BCHW, torch.where(within_B, place_B + 1, place_B))
+                within_B111 = within_B.view(-1, 1, 1, 1).to(self.device)
+                target_BCHW = torch.where(within_B111, jumped_BCHW, target_BCHW)
+        error = (student(noisy_BCHW, place_B) - target_BCHW) / way.gain(place_B, end_B, out)
+        return ((error**2 + HUBER**2).sqrt() - HUBER).mean((1, 2, 3))
 
 
 def as_student(
@@ -291,9 +199,7 @@ def as_student(
     """The teacher's pipeline with another U-Net, drawing in a few steps without guidance."""
     parts = {**teacher.components, "unet": unet}
     if teacher.config.prediction != "sample":
-        parts["scheduler"] = LCMScheduler.from_config(
-            teacher.scheduler.config, original_inference_steps=config.teacher_steps
-        )
+        parts["scheduler"] = lcm_scheduler(teacher.scheduler, config.teacher_steps)
     settings = {
         name: value
         for name, value in teacher.config.items()

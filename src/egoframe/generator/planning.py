@@ -16,12 +16,12 @@ from egoframe.generator.distillation import (
     DistillationConfig,
     asked_parts,
     new_student,
-    path_of,
 )
 from egoframe.generator.features import FRAMES, check_sizes
 from egoframe.generator.generator_training import GeneratorConfig, start_networks
 from egoframe.generator.memory import Work, advice
 from egoframe.generator.tokenizer import LENGTH, new_tokenizer
+from egoframe.generator.trajectories import trajectory_of
 from egoframe.models import load
 from egoframe.pairs import open_described, open_pairs
 from egoframe.training.config import check_same_run
@@ -56,7 +56,7 @@ def plan_distillation(config: DistillationConfig) -> dict[str, Any]:
     dataset, photo = _look(config, config.written_by == "dataset")
     with torch.inference_mode(False):
         teacher = load(config.model, "cpu")
-        path_of(teacher, config.teacher_steps)
+        trajectory_of(teacher, config.teacher_steps, config.steps)
         networks = nn.ModuleDict({"unet": new_student(teacher, config)})
     latent = encode(teacher.vae, to_tensor([photo])).shape[1:]
     enhancer = Enhancer(teacher.enhancer, teacher.processor)
