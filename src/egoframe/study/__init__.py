@@ -1,0 +1,1 @@
+"""The human study: which frame best shows the action."""
