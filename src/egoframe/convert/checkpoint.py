@@ -29,7 +29,7 @@ from egoframe.errors import UserError, first_line, printable
 
 # Modules whose objects lie beside the weights in checkpoints of known trainers; none is imported.
 TRAINERS = ("pytorch_lightning", "lightning", "lightning_fabric", "omegaconf", "argparse",
-            "pathlib", "numpy", "typing", "collections")  # fmt: skip
+            "pathlib", "numpy", "typing", "collections", "parse_config")  # fmt: skip
 # Types, which settings name; the last two make those such as Optional[int].
 TYPES = ("builtins.dict", "builtins.list", "builtins.tuple", "builtins.set", "builtins.int",
          "builtins.float", "builtins.str", "builtins.bool", "builtins.type", "types.GenericAlias",
