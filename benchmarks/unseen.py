@@ -12,7 +12,8 @@ from PIL import Image
 
 from egoframe.contact_sheet import contact_sheet
 from egoframe.evaluation.recogniser import PACKAGED, load_recogniser
-from egoframe.evaluation.regions import bootstrap_interval, changed_region, region_psnr
+from egoframe.evaluation.regions import changed_region, region_psnr
+from egoframe.evaluation.statistics import bootstrap_interval
 from egoframe.pairs import open_pairs
 
 Figures = dict[str, np.ndarray]  # one value for each pair

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from egoframe.evaluation.regions import bootstrap_interval, changed_region, region_psnr
+from egoframe.evaluation.regions import changed_region, region_psnr
 
 
 def pictures(seed: int, count: int = 3) -> np.ndarray:
@@ -52,11 +52,3 @@ def test_grain_is_not_a_change():
 def test_frames_of_different_sizes_are_refused():
     with pytest.raises(ValueError, match="shape"):
         changed_region(pictures(0), pictures(0)[:, :16])
-
-
-def test_bootstrap_interval_agrees_with_the_normal_approximation():
-    values = np.random.default_rng(3).normal(10, 2, 400)
-    low, high = bootstrap_interval(values)
-    half = 1.96 * values.std(ddof=1) / 20
-    assert low == pytest.approx(values.mean() - half, abs=0.05)
-    assert high == pytest.approx(values.mean() + half, abs=0.05)

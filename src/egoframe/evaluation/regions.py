@@ -52,16 +52,6 @@ def region_psnr(truth: np.ndarray, pictures: np.ndarray, region: np.ndarray) -> 
     return np.where(pixels > 0, psnr, np.nan)
 
 
-def bootstrap_interval(
-    values: np.ndarray, seed: int = 0, resamples: int = 2000
-) -> tuple[float, float]:
-    """The percentile bootstrap 95 % interval of the mean of `values` (N,), NaN left out."""
-    values = values[~np.isnan(values)]
-    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    low, high = np.percentile(values[draws].mean(1), (2.5, 97.5))
-    return float(low), float(high)
-
-
 def _box_mean(maps: np.ndarray, radius: int = 2) -> np.ndarray:
     """Mean over a (2·radius+1)² window of (N, H, W) maps, edges repeated."""
     padded = np.pad(maps, ((0, 0), (radius, radius), (radius, radius)), mode="edge")
