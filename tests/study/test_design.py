@@ -1,0 +1,83 @@
+"""Every question as often, every picture at every place as often; checks hidden."""
+
+from collections import Counter
+
+import pytest
+
+from egoframe.errors import UserError
+from egoframe.study.design import Question, Study, assigned, groups_of, open_study, save_study
+
+MODELS = ("lego", "label", "copy")
+
+
+def question(name: str, models: tuple[str, ...], right: str | None = None) -> Question:
+    options = {model: f"{name}-{model}.jpg" for model in models}
+    return Question(name, name, "open drawer", f"{name}.jpg", options, right=right)
+
+
+def study(kind: str = "ranking", pairs: int = 4, each: int = 6, **changes) -> Study:
+    questions = tuple(
+        question(f"{k}-{'-'.join(group)}", group)
+        for k in range(pairs)
+        for group in groups_of(kind, MODELS)
+    )
+    checks = tuple(question(f"check{k}", ("truth", "noise"), "truth") for k in range(3))
+    settings = {"checks_each": 2, "seed": 0, **changes}
+    return Study(kind, MODELS, questions, checks, each, **settings)
+
+
+@pytest.mark.parametrize(("kind", "places"), [("ranking", 2), ("choice", 3)])
+def test_turns_are_balanced(kind, places):
+    made = study(kind, pairs=6, each=6)
+    rounds = places * len(made.questions) // 6
+    seen, at = Counter(), Counter()
+    for rater in range(rounds):
+        own = [s for s in assigned(made, rater) if s.question.right is None]
+        assert len({s.question.id for s in own}) == 6
+        for shown in own:
+            seen[shown.question.id] += 1
+            for place, model in enumerate(shown.order):
+                at[shown.question.id, place, model] += 1
+    assert set(seen.values()) == {places}
+    assert set(at.values()) == {1}
+
+
+def test_checks_are_among_the_questions_at_any_place():
+    made, places, sides = study(), Counter(), Counter()
+    for rater in range(200):
+        shown = assigned(made, rater)
+        assert len(shown) == 8
+        for place, s in enumerate(shown):
+            if s.question.right:
+                places[place] += 1
+                sides[s.order.index("truth")] += 1
+    assert set(places) == set(range(8))
+    assert 0.4 < sides[0] / 400 < 0.6
+
+
+def test_raters_see_the_same_again_and_others_see_another_order():
+    made = study("choice", pairs=6)
+    assert assigned(made, 3) == assigned(made, 3)
+    assert assigned(made, 3) != assigned(made, 4)
+    asked = [{s.question.id for s in assigned(made, k) if not s.question.right} for k in (0, 1)]
+    assert asked[0] == asked[1]
+
+
+def test_it_is_written_and_read(tmp_path):
+    made = study()
+    save_study(made, tmp_path)
+    assert open_study(tmp_path) == made
+    with pytest.raises(UserError, match="no study here; make one with egoframe study create"):
+        open_study(tmp_path / "nowhere")
+    (tmp_path / "study.json").write_text('{"kind": "choice"}')
+    with pytest.raises(UserError, match=r"study\.json: no study"):
+        open_study(tmp_path)
+
+
+def test_what_compares_nothing_is_refused():
+    with pytest.raises(UserError, match=r"a study of one model \(lego\) compares nothing"):
+        Study("choice", ("lego",), study().questions, (), 1, 0, 0)
+    with pytest.raises(UserError, match="each=13: from 1 to the 12 questions"):
+        study(each=13)
+    with pytest.raises(UserError, match="checks_each=4: from 0 to 3"):
+        study(checks_each=4)
