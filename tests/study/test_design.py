@@ -5,14 +5,23 @@ from collections import Counter
 import pytest
 
 from egoframe.errors import UserError
-from egoframe.study.design import Question, Study, assigned, groups_of, open_study, save_study
+from egoframe.study.design import (
+    Question,
+    Study,
+    assigned,
+    groups_of,
+    open_study,
+    question_id,
+    save_study,
+)
 
 MODELS = ("lego", "label", "copy")
 
 
 def question(name: str, models: tuple[str, ...], right: str | None = None) -> Question:
-    options = {model: f"{name}-{model}.jpg" for model in models}
-    return Question(name, name, "open drawer", f"{name}.jpg", options, right=right)
+    options = {model: f"{question_id(name, [model])}.jpg" for model in models}
+    photo = f"{question_id(name, [])}.jpg"
+    return Question(question_id(name, models), name, "open drawer", photo, options, right=right)
 
 
 def study(kind: str = "ranking", pairs: int = 4, each: int = 6, **changes) -> Study:

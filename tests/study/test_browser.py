@@ -1,0 +1,145 @@
+"""The page in a real browser: taps, keys, a reload in the middle, a phone, a lost server."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from PIL import Image
+
+from egoframe.study.design import assigned
+from egoframe.study.server import create_app
+from egoframe.study.store import Store
+from tests.study.test_design import study
+
+sync_api = pytest.importorskip("playwright.sync_api")
+EACH = 8  # questions, checks among them
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium-headless-shell or chromium to open pages with")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Served:
+    """A study on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        self.study, self.store, self.folder = study(), Store(folder / "answers.db"), folder
+        (folder / "pictures").mkdir()
+        for k, question in enumerate((*self.study.questions, *self.study.checks)):
+            for name in (question.photo, *question.options.values()):
+                picture = Image.new("RGB", (128, 128), (40 + 12 * k, 90, 160))
+                picture.save(folder / "pictures" / name)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.start()
+
+    def start(self) -> None:
+        app = create_app(self.study, self.folder, self.store)
+        told = uvicorn.Config(app, port=self.port, log_level="error")
+        self.server = uvicorn.Server(told)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        while not self.server.started:
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(20)
+
+    def link(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.port}/s/{self.store.invite([name])[name]}"
+
+
+@pytest.fixture
+def served(tmp_path) -> Iterator[Served]:
+    made = Served(tmp_path)
+    yield made
+    made.stop()
+
+
+def opened(browser, link: str, **settings) -> tuple[sync_api.Page, list[str]]:
+    context = browser.new_context(**settings)
+    context.set_default_timeout(10_000)
+    page, complaints = context.new_page(), []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(link)
+    return page, complaints
+
+
+def done(page, count: int) -> None:
+    sync_api.expect(page.locator("#progress")).to_have_js_property("value", count)
+
+
+def test_by_taps_reload_and_keys_to_the_end(browser, served):
+    page, complaints = opened(browser, served.link("ada"))
+    sync_api.expect(page.locator("#consent-text")).to_have_text(served.study.consent)
+    page.get_by_role("button", name="I agree").click()
+    done(page, 0)
+    page.locator("#options button").nth(1).click()
+    done(page, 1)
+    page.reload()
+    done(page, 1)
+    for count in range(2, EACH + 1):
+        page.keyboard.press("102"[count % 3])
+        done(page, count)
+    sync_api.expect(page.get_by_text("Thank you!")).to_be_visible()
+    expected = {}
+    for k, shown in enumerate(assigned(served.study, 0)):
+        place = 1 if k == 0 else (0, None, 1)[(k + 1) % 3]
+        expected[shown.question.id] = None if place is None else shown.order[place]
+    assert {a.question: a.chosen for a in served.store.answers()} == expected
+    assert all(a.seconds < 60 for a in served.store.answers())
+    assert complaints == []
+    page.context.close()
+
+
+def test_it_fits_a_phone(browser, served):
+    page, complaints = opened(
+        browser, served.link("bob"), viewport={"width": 360, "height": 740}, has_touch=True
+    )
+    page.get_by_role("button", name="I agree").tap()
+    done(page, 0)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 360
+    boxes = [page.locator("#options button").nth(k).bounding_box() for k in range(2)]
+    assert all(box["y"] + box["height"] <= 740 and box["width"] > 120 for box in boxes)
+    page.locator("#tie").tap()
+    done(page, 1)
+    assert complaints == []
+    page.context.close()
+
+
+def test_a_lost_server_loses_no_answer(browser, served):
+    page, _ = opened(browser, served.link("eve"))
+    page.get_by_role("button", name="I agree").click()
+    done(page, 0)
+    served.stop()
+    page.keyboard.press("1")
+    sync_api.expect(page.get_by_role("alert")).to_contain_text("trying again")
+    served.start()
+    done(page, 1)
+    sync_api.expect(page.get_by_role("alert")).to_be_hidden()
+    assert len(served.store.answers()) == 1
+    page.context.close()
+
+
+def test_a_wrong_link_is_told(browser, served):
+    page, _ = opened(browser, f"http://127.0.0.1:{served.port}/s/forged")
+    sync_api.expect(page.get_by_text("This link is not valid")).to_be_visible()
+    page.context.close()
