@@ -59,7 +59,7 @@ def test_lpips(told, outputs, pictures, name):
     near(network(*pictures), outputs[f"lpips_{name}"])
 
 
-@pytest.mark.parametrize("frames", [4, 16])
+@pytest.mark.parametrize("frames", [4, pytest.param(16, marks=pytest.mark.slow)])
 @torch.no_grad()
 def test_egovlp(told, outputs, pictures, frames):
     network = EgoVLP(frames).eval()
