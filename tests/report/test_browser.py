@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -16,17 +15,6 @@ from tests.report.made import FLAGGED, HAND, HOSTILE, MUG, OTHER_HAND, PAIRS, VE
 sync_api = pytest.importorskip("playwright.sync_api")
 PAGE = 24  # cards
 CARDS = "#grid .card"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium-headless-shell or chromium to open pages with")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

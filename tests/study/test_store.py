@@ -25,8 +25,13 @@ def shown(name: str) -> Shown:
 
 
 @pytest.fixture
-def store(tmp_path) -> Store:
-    return Store(tmp_path / "answers.db")
+def place(tmp_path) -> Path:
+    return tmp_path / "answers.db"
+
+
+@pytest.fixture
+def store(place) -> Store:
+    return Store(place)
 
 
 def known(store: Store, name: str = "ada") -> Rater:
@@ -77,13 +82,13 @@ def _write(place: Path, number: int, acknowledged) -> None:
             acknowledged.send(f"{os.getpid()}-{k}"[:16])
 
 
-def test_what_was_acknowledged_outlives_a_killed_server(store):
+def test_what_was_acknowledged_outlives_a_killed_server(store, place):
     number, draw = store.consent(known(store)), random.Random(0)
     context = multiprocessing.get_context("spawn")
     told: list[str] = []
     for _ in range(5):
         receive, send = context.Pipe(duplex=False)
-        child = context.Process(target=_write, args=(store.place, number, send))
+        child = context.Process(target=_write, args=(place, number, send))
         child.start()
         send.close()
         assert receive.poll(60)
@@ -99,7 +104,7 @@ def test_what_was_acknowledged_outlives_a_killed_server(store):
     assert len(told) > 20
     assert set(told) <= kept
     assert len(kept) <= len(told) + 5  # one may have been written and not acknowledged
-    with sqlite3.connect(store.place) as connection:
+    with sqlite3.connect(place) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
@@ -111,3 +116,6 @@ def test_a_place_that_is_no_database_is_said(tmp_path):
         Store(tmp_path / "nowhere" / "answers.db")
     with pytest.raises(UserError, match="no database for answers"):
         Store("gibberish://x")
+    with pytest.raises(UserError, match="no database for answers") as told:
+        Store("gibberish://ada:secret@host/study")
+    assert "secret" not in str(told.value)

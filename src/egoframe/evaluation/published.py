@@ -101,8 +101,8 @@ def _cached(published: Published) -> Path:
         )
     url = published.folder + published.file
     begun = Path(published.file).stem[-HASHED:]
-    place.parent.mkdir(parents=True, exist_ok=True)
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(place), hash_prefix=begun)
     except (urllib.error.URLError, OSError, RuntimeError) as error:
         raise UserError(

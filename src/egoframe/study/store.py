@@ -77,14 +77,14 @@ class Store:
     def __init__(self, place: Path | str) -> None:
         local = isinstance(place, Path)
         url = f"sqlite:///{place}" if local else str(place)
-        self.place = place
+        self.name = str(place) if local else f"{url.partition('://')[0]}://…"  # no password
         try:
             self.engine = sql.create_engine(url, connect_args={"timeout": WAIT} if local else {})
             if local:
                 sql.event.listen(self.engine, "connect", _durable)
             _tables.create_all(self.engine)
         except (SQLAlchemyError, ImportError) as error:
-            raise UserError(f"{place}: no database for answers ({first_line(error)})") from None
+            raise UserError(f"{self.name}: no database for answers ({first_line(error)})") from None
 
     def invite(self, names: Sequence[str]) -> dict[str, str]:
         """Tokens of new raters, by name; they are told this once alone.
@@ -124,7 +124,7 @@ class Store:
                     return int(number)
             except IntegrityError:  # another took the number
                 continue
-        raise UserError(f"{self.place}: too many come at once; try again")
+        raise UserError(f"{self.name}: too many come at once; try again")
 
     def answer(self, number: int, shown: Shown, chosen: str | None, seconds: float | None) -> bool:
         """Keep an answer; False if there was one, which stays."""
