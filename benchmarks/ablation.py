@@ -1,9 +1,10 @@
 """The paper's ablation, and its flaws, at equal budget on the built-in kitchen.
 
 Arms: the bare label; the enhancer's description; with its image embeddings, its text embeddings,
-both. And both as the release trains them: projections and mixer stay as they began, mirror images
-keep the words and embeddings of the frames as they were. All arms of a seed begin with the same
-weights where they have the same networks, and see the same pairs with the same noise.
+both. Both as the release trains them: projections and mixer stay as they began, mirror images keep
+the words and embeddings of the frames as they were. And the dataset's own descriptions, whose facts
+are all true: what descriptions could bring at most. All arms of a seed begin with the same weights
+where they have the same networks, and see the same pairs with the same noise.
 
 Intervals are 95 % bootstraps over seeds and pairs, those of differences from the label paired. Goes
 on where it was; each run that is done has its `figures.npz`.
@@ -17,6 +18,7 @@ import argparse
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -55,6 +57,7 @@ class Arm:
     image: bool = True
     text: bool = True
     described: bool = True
+    written_by: Literal["dataset", "enhancer"] = "enhancer"
     flawed: bool = False
 
 
@@ -65,6 +68,7 @@ ARMS = {
     "+ text embedding": Arm("text", image=False),
     "+ both (corrected)": Arm("both"),
     "+ both, as the release trains (paper)": Arm("paper", flawed=True),
+    "the true description": Arm("true", image=False, text=False, written_by="dataset"),
 }
 
 
@@ -80,7 +84,8 @@ def settings_of(arm: Arm, seed: int, config: AblationConfig, out: Path) -> Gener
         enhancer=folder,
         out=out,
         mirror=mirror,
-        features_folder=config.out / f"features-{mirror}",
+        features_folder=config.out / f"features-{mirror}-{arm.written_by}",
+        written_by=arm.written_by,
         train_conditioner=not arm.flawed,
         objective=words,
         network=replace(config.network, use_image_embeds=arm.image, use_text_embeds=arm.text),
@@ -129,10 +134,15 @@ def main() -> None:
     folder = packaged()
     assert folder is not None
     enhancer = Enhancer.from_pretrained(folder, torch.float32)
-    seen = [
-        enhancer(unseen.inputs[k : k + batch], unseen.actions[k : k + batch])
-        for k in range(0, len(unseen), batch)
-    ]
+
+    def describe(texts: list[str] | None) -> list[Enhancement]:
+        parts = [slice(k, k + batch) for k in range(0, len(unseen), batch)]
+        return [
+            enhancer(unseen.inputs[part], unseen.actions[part], texts[part] if texts else None)
+            for part in parts
+        ]
+
+    seen = {"enhancer": describe(None), "dataset": describe(list(unseen.pairs["description"]))}
     figures: dict[str, list[Figures]] = {name: [] for name in ARMS}
     for seed in config.seeds:
         for name, arm in ARMS.items():
@@ -140,7 +150,7 @@ def main() -> None:
             done = out / "figures.npz"
             if not done.exists():
                 train_generator(settings_of(arm, seed, config, out))
-                found = measure(arm, out / "pipeline", unseen, seen, batch)
+                found = measure(arm, out / "pipeline", unseen, seen[arm.written_by], batch)
                 np.savez(done.with_suffix(".writing.npz"), **found)
                 done.with_suffix(".writing.npz").rename(done)
             figures[name].append(dict(np.load(done)))
