@@ -10,7 +10,17 @@ from concurrent.futures import BrokenExecutor
 import typer
 
 from egoframe import __version__
-from egoframe.cli import bench, convert, data, describe, enhance, generate, kitchen, train
+from egoframe.cli import (
+    bench,
+    convert,
+    data,
+    describe,
+    enhance,
+    generate,
+    generate_set,
+    kitchen,
+    train,
+)
 from egoframe.errors import UserError
 
 app = typer.Typer(
@@ -21,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("generate")(generate.generate)
+app.command("generate-set")(generate_set.generate_set)
 app.command("describe")(describe.describe)
 app.command("enhance")(enhance.enhance)
 app.command("bench")(bench.bench)

@@ -46,7 +46,7 @@ class Protocol:
         if self.one_noise_stream:
             stream = torch.Generator().manual_seed(seed)
             return lambda names, steps: OneStream(stream, len(names), steps)
-        return lambda names, _: Noise([_own_stream(seed, name) for name in names])
+        return lambda names, _: Noise([own_stream(seed, name) for name in names])
 
     def finish(self, frames_BCHW: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Image.Image]:
         """Drawn frames in −1..1 → pictures; `sizes` are the photos' widths and heights."""
@@ -54,7 +54,7 @@ class Protocol:
             return [
                 _stretched(frame, *size) for frame, size in zip(frames_BCHW, sizes, strict=True)
             ]
-        return list(map(_restore_aspect, to_pictures(frames_BCHW), sizes))
+        return list(map(restore_aspect, to_pictures(frames_BCHW), sizes))
 
 
 PAPER = Protocol("paper", True, True, temperature=0.2, enhancer_seed=42)
@@ -73,7 +73,7 @@ def choose_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def _own_stream(seed: int, name: str) -> torch.Generator:
+def own_stream(seed: int, name: str) -> torch.Generator:
     """The noise of one picture, from these two alone."""
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
@@ -88,7 +88,7 @@ def _stretched(frame_CHW: Tensor, width: int, height: int) -> Image.Image:
     return Image.fromarray(values.permute(1, 2, 0).cpu().numpy().astype("uint8"))
 
 
-def _restore_aspect(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+def restore_aspect(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """A drawn picture, stretched so that it has the photo's aspect again, at the same area."""
     width, height = size
     if picture.width * height == picture.height * width:
