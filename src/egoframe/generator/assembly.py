@@ -53,19 +53,29 @@ def assemble(
     )
 
 
-def write_pipeline(pipeline: ActionFramePipeline, dataset: Any, folder: Path) -> None:
-    """Write a pipeline in half precision, with what it knows, and without paths of this machine."""
-    known = None
-    if pipeline.enhancer is not None:
+def write_pipeline(
+    pipeline: ActionFramePipeline, dataset: Any, folder: Path, features: Path | None = None
+) -> None:
+    """Write a pipeline in half precision, with what it knows, and without paths of this machine.
+
+    Arguments:
+        features: a folder that keeps what is familiar, which takes minutes to learn and depends on
+            the dataset and the enhancer alone, as the features in it do.
+    """
+    known = pipeline.familiarity or (features and familiarity.load(features))
+    if known is None and pipeline.enhancer is not None:
         enhancer = Enhancer(pipeline.enhancer, pipeline.processor)
         some = range(0, len(dataset), max(1, len(dataset) // FAMILIAR))
         photos = [dataset[k]["input_frame"] for k in some]
         known = familiarity.fit(photos, set(dataset["action"]), enhancer.embed_images)
+        if features is not None:
+            features.mkdir(parents=True, exist_ok=True)
+            familiarity.save(known, features)
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
             part.eval().half()
     pipeline.save_pretrained(folder)
-    if known is not None:
+    if known:
         familiarity.save(known, folder)
     for path in folder.rglob("*.json"):
         told = json.loads(path.read_text(encoding="utf-8"))

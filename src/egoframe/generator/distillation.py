@@ -113,7 +113,9 @@ def distil(config: DistillationConfig) -> ActionFramePipeline:
         own.save_lora_adapter(config.out / "lora")
         own.fuse_lora()
         own.unload_lora()
-    student = as_student(load(config.model, "cpu"), own, config)
+    whole = load(config.model, "cpu")
+    student = as_student(whole, own, config)
+    student.familiarity = whole.familiarity
     write_pipeline(student, dataset, config.out / "pipeline")
     return student
 

@@ -14,9 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor, nn
 
 from egoframe.generator.unlike import unlike
+from egoframe.images import write_bytes
 
 FILE = "familiarity.json"
 HELD_OUT = 5  # every fifth training frame is kept out of the fit, to set the limit
@@ -133,7 +136,8 @@ def _summaries(
     pictures: Sequence[Image.Image], embed: Callable[[list[Image.Image]], Tensor]
 ) -> np.ndarray:
     found = []
-    for start in range(0, len(pictures), 32):
+    starts = range(0, len(pictures), 32)
+    for start in track(starts, "what is familiar", console=Console(stderr=True), transient=True):
         some = [picture.convert("RGB") for picture in pictures[start : start + 32]]
         found += list(map(summary, some, embed(some)))
     return np.stack(found)
@@ -147,7 +151,7 @@ def save(familiarity: Familiarity, folder: Path) -> None:
         "limit": round(familiarity.limit, 4),
         "words": sorted(familiarity.words),
     }
-    (folder / FILE).write_text(json.dumps(told) + "\n", encoding="utf-8")
+    write_bytes(folder / FILE, (json.dumps(told) + "\n").encode())
 
 
 def load(folder: str | Path) -> Familiarity | None:

@@ -85,6 +85,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
     """
     accelerator = start_processes(config)
     dataset = open_pairs(config.dataset, "train")
+    folder = config.features_folder or config.out / "features"
     vae, enhancer = open_autoencoder(config.vae), Enhancer.from_pretrained(config.enhancer)
     with accelerator.main_process_first():
         tokenizer = open_tokenizer(config, dataset)
@@ -92,7 +93,6 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
             config.dataset, config.vae, config.enhancer, tokenizer, config.mirror,
             config.written_by, config.name_action, config.embeds, str(accelerator.device),
         )  # fmt: skip
-        folder = config.features_folder or config.out / "features"
         features = open_features(config.features, folder, recipe)
     row = features.rows([0], [False])
     channels, height, width = row["input_latents"].shape[1:]
@@ -137,7 +137,7 @@ def train_generator(config: GeneratorConfig) -> ActionFramePipeline:
         networks, _ = start_networks(config, channels, enhancer, tokenizer)
     networks.load_state_dict(weights)
     done = pipeline(enhancer)
-    write_pipeline(done, dataset, config.out / "pipeline")
+    write_pipeline(done, dataset, config.out / "pipeline", folder)
     return done
 
 
