@@ -167,6 +167,8 @@ def test_a_student_that_is_right_has_no_loss(teacher, tmp_path, name):
     for place in last:
         assert loss(place).max() < (1e-6 if name == "flow" else 1e-3)
     assert loss(0).min() > 1e-5
+    with torch.autocast("cpu", torch.bfloat16):
+        assert loss(0).isfinite().all()
 
 
 @pytest.mark.slow

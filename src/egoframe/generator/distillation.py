@@ -165,7 +165,9 @@ class ConsistencyObjective:
         )
         label_B = batch.chance(self.inner.config.label_share).to(self.device)
         never_B = torch.zeros_like(label_B)
-        with torch.no_grad():
+        # What stays as it is, is not worth bfloat16; and torch's fused encoder layer, which no
+        # gradient needs, fails in a CPU's autocast.
+        with torch.no_grad(), torch.autocast(torch.device(self.device).type, enabled=False):
             full_BTD = self.inner.context(data, label_B, never_B)
             empty_BTD = self.inner.context(data, label_B, ~never_B)
         clean_BCHW = self.inner.clean(before_BCHW, action_BCHW)
