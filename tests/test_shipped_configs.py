@@ -9,6 +9,7 @@ from egoframe.config import PRESETS, load_config
 from egoframe.enhancer.pretraining import PretrainingConfig
 from egoframe.enhancer.tuning import TuningConfig
 from egoframe.evaluation.recogniser_training import RecogniserConfig
+from egoframe.evaluation.state_training import StateConfig
 from egoframe.generator.autoencoder_training import AutoencoderConfig
 from egoframe.generator.distillation import DistillationConfig
 from egoframe.generator.generator_training import GeneratorConfig
@@ -21,6 +22,7 @@ STAGES = {
     "generator": GeneratorConfig,
     "generator-longer": GeneratorConfig,
     "recogniser": RecogniserConfig,
+    "state-recogniser": StateConfig,
 }
 
 

@@ -43,6 +43,16 @@ def test_a_set_drawn_with_stops_by_two_workers_equals_one_drawn_in_one_go(config
     assert pictures(tmp_path) == pictures(whole)
 
 
+@pytest.mark.slow
+def test_a_cluster_draws_the_same(config, whole, tmp_path):
+    pytest.importorskip("ray")
+    some = SetConfig(config.dataset, config.model, "train", device="cpu")
+    for path in sorted(whole.glob("*.png"))[8:]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert list(generate_set(some, tmp_path, "ray", 1))[-1] == (40, 40)
+    assert pictures(tmp_path) == pictures(whole)
+
+
 def test_a_picture_depends_on_its_pair_alone(config, whole, tmp_path):
     some = SetConfig(config.dataset, config.model, "train", pairs=3, device="cpu")
     list(generate_set(some, tmp_path, workers=1))

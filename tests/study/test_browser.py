@@ -5,17 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import uvicorn
 from PIL import Image
 
-from egoframe.study.design import assigned
+from egoframe.study.design import Study, assigned
 from egoframe.study.server import create_app
 from egoframe.study.store import Store
-from tests.study.test_design import study
+from tests.study.test_design import question, study
 
 sync_api = pytest.importorskip("playwright.sync_api")
 EACH = 8  # questions, checks among them
@@ -24,13 +25,14 @@ EACH = 8  # questions, checks among them
 class Served:
     """A study on loopback."""
 
-    def __init__(self, folder: Path) -> None:
-        self.study, self.store, self.folder = study(), Store(folder / "answers.db"), folder
+    def __init__(self, made: Study, folder: Path) -> None:
+        self.study, self.store, self.folder = made, Store(folder / "answers.db"), folder
         (folder / "pictures").mkdir()
-        for k, question in enumerate((*self.study.questions, *self.study.checks)):
-            for name in (question.photo, *question.options.values()):
-                picture = Image.new("RGB", (128, 128), (40 + 12 * k, 90, 160))
-                picture.save(folder / "pictures" / name)
+        for k, asked in enumerate((*self.study.questions, *self.study.checks)):
+            for name in (asked.photo, asked.frame, *asked.options.values()):
+                if name:
+                    picture = Image.new("RGB", (128, 128), (40 + 8 * k, 90, 160))
+                    picture.save(folder / "pictures" / name)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -54,10 +56,21 @@ class Served:
 
 
 @pytest.fixture
-def served(tmp_path) -> Iterator[Served]:
-    made = Served(tmp_path)
-    yield made
-    made.stop()
+def serve(tmp_path) -> Iterator[Callable[[Study], Served]]:
+    running: list[Served] = []
+
+    def start(made: Study) -> Served:
+        running.append(Served(made, tmp_path))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def served(serve) -> Served:
+    return serve(study())
 
 
 def opened(browser, link: str, **settings) -> tuple[sync_api.Page, list[str]]:
@@ -72,6 +85,7 @@ def opened(browser, link: str, **settings) -> tuple[sync_api.Page, list[str]]:
 
 def done(page, count: int) -> None:
     sync_api.expect(page.locator("#progress")).to_have_js_property("value", count)
+    sync_api.expect(page.locator("#controls")).to_have_js_property("disabled", False)
 
 
 def test_by_taps_reload_and_keys_to_the_end(browser, served):
@@ -110,6 +124,97 @@ def test_it_fits_a_phone(browser, served):
     page.locator("#tie").tap()
     done(page, 1)
     assert complaints == []
+    page.context.close()
+
+
+def test_four_pictures_fit_a_phone_too(browser, serve):
+    served = serve(study("choice", pairs=6, models=("a", "b", "c", "d")))
+    page, complaints = opened(
+        browser, served.link("bob"), viewport={"width": 390, "height": 844}, has_touch=True
+    )
+    page.get_by_role("button", name="I agree").tap()
+    done(page, 0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    last = page.locator("#options button").last
+    box = last.bounding_box()
+    assert box["y"] + box["height"] <= 844
+    assert box["width"] > 150
+    last.tap()
+    done(page, 1)
+    sync_api.expect(page.locator("#tie")).to_be_hidden()
+    assert complaints == []
+    page.context.close()
+
+
+def test_by_the_keyboard_alone(browser, served):
+    page, complaints = opened(browser, served.link("kim"))
+    sync_api.expect(page.get_by_role("button", name="I agree")).to_be_enabled()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    sync_api.expect(page.locator("#question")).to_be_visible()
+    done(page, 0)
+    page.keyboard.press("9")  # no picture has it
+    page.keyboard.press("Control+1")  # the browser's
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    done(page, 1)
+    (answer,) = served.store.answers()
+    assert answer.chosen == answer.shown[1]
+    assert complaints == []
+    page.context.close()
+
+
+def test_a_double_click_answers_one_question(browser, served):
+    page, _ = opened(browser, served.link("joe"))
+    page.get_by_role("button", name="I agree").click()
+    done(page, 0)
+    box = page.locator("#options button").first.bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    for click in (1, 2):
+        page.mouse.down(click_count=click)
+        page.mouse.up(click_count=click)
+        done(page, 1)  # the next question stands there for the second click
+    assert len(served.store.answers()) == 1
+    page.context.close()
+
+
+def test_whether_a_text_fits(browser, serve):
+    asked = [
+        replace(question(f"p{k}", ("yes", "no")), options={"yes": "", "no": ""},
+                text=f"The hand opens drawer {k}.", frame=f"frame{k}.png")
+        for k in range(4)
+    ]  # fmt: skip
+    served = serve(Study("alignment", (), tuple(asked), (), 4, 0, 0, "Do you agree?"))
+    page, complaints = opened(browser, served.link("ada"))
+    page.get_by_role("button", name="I agree").click()
+    for count, (key, shown) in enumerate(zip("1212", assigned(served.study, 0), strict=True)):
+        done(page, count)
+        sync_api.expect(page.locator("#text")).to_have_text(shown.question.text)
+        sync_api.expect(page.locator("#frame")).to_be_visible()
+        sync_api.expect(page.locator("#action")).to_be_hidden()
+        page.keyboard.press(key)
+    done(page, 4)
+    assert [a.chosen for a in served.store.answers()] == ["yes", "no", "yes", "no"]
+    assert complaints == []
+    page.context.close()
+
+
+def test_nobody_judges_a_picture_that_is_missing(browser, served):
+    first = assigned(served.study, 0)[0].question
+    path = served.folder / "pictures" / first.options[next(iter(first.options))]
+    kept = path.read_bytes()
+    path.unlink()
+    page, _ = opened(browser, served.link("eve"))
+    page.get_by_role("button", name="I agree").click()
+    sync_api.expect(page.get_by_role("alert")).to_contain_text("A picture is missing")
+    sync_api.expect(page.locator("#options button").first).to_be_disabled()
+    page.keyboard.press("1")
+    assert served.store.answers() == []
+    path.write_bytes(kept)
+    sync_api.expect(page.get_by_role("alert")).to_be_hidden()
+    page.keyboard.press("1")
+    done(page, 1)
     page.context.close()
 
 

@@ -19,20 +19,23 @@ MODELS = ("lego", "label", "copy")
 
 
 def question(name: str, models: tuple[str, ...], right: str | None = None) -> Question:
-    options = {model: f"{question_id(name, [model])}.jpg" for model in models}
-    photo = f"{question_id(name, [])}.jpg"
-    return Question(question_id(name, models), name, "open drawer", photo, options, right=right)
+    options = {model: f"{question_id('', name, [model])}.jpg" for model in models}
+    photo = f"{question_id('', name, [])}.jpg"
+    asked = (question_id("", name, models), name, "open drawer", "open", photo)
+    return Question(*asked, options, right=right)
 
 
 def study(kind: str = "ranking", pairs: int = 4, each: int = 6, **changes) -> Study:
+    models = changes.pop("models", MODELS)
     questions = tuple(
         question(f"{k}-{'-'.join(group)}", group)
         for k in range(pairs)
-        for group in groups_of(kind, MODELS)
+        for group in groups_of(kind, models)
     )
-    checks = tuple(question(f"check{k}", ("truth", "noise"), "truth") for k in range(3))
-    settings = {"checks_each": 2, "seed": 0, **changes}
-    return Study(kind, MODELS, questions, checks, each, **settings)
+    shown = ("truth", "noise", "haze", "fog")[: len(models) if kind == "choice" else 2]
+    checks = tuple(question(f"check{k}", shown, "truth") for k in range(6))
+    settings = {"checks_each": 2, "seed": 0, "consent": "Do you agree?", **changes}
+    return Study(kind, models, questions, checks, each, **settings)
 
 
 @pytest.mark.parametrize(("kind", "places"), [("ranking", 2), ("choice", 3)])
@@ -61,7 +64,18 @@ def test_checks_are_among_the_questions_at_any_place():
                 places[place] += 1
                 sides[s.order.index("truth")] += 1
     assert set(places) == set(range(8))
-    assert 0.4 < sides[0] / 400 < 0.6
+    assert sides == {0: 200, 1: 200}  # who always chooses the left one fails half of each rater's
+
+
+def test_checks_go_round():
+    made = study("choice", pairs=6, checks_each=3)
+    seen = Counter()
+    for rater in range(4):
+        own = [s for s in assigned(made, rater) if s.question.right]
+        assert {s.order.index("truth") for s in own} == {0, 1, 2}
+        seen.update(s.question.id for s in own)
+    assert set(seen.values()) == {2}
+    assert len(seen) == 6
 
 
 def test_raters_see_the_same_again_and_others_see_another_order():
@@ -85,8 +99,8 @@ def test_it_is_written_and_read(tmp_path):
 
 def test_what_compares_nothing_is_refused():
     with pytest.raises(UserError, match=r"a study of one model \(lego\) compares nothing"):
-        Study("choice", ("lego",), study().questions, (), 1, 0, 0)
+        study("choice", models=("lego",))
     with pytest.raises(UserError, match="each=13: from 1 to the 12 questions"):
         study(each=13)
-    with pytest.raises(UserError, match="checks_each=4: from 0 to 3"):
-        study(checks_each=4)
+    with pytest.raises(UserError, match="checks_each=7: from 0 to the 6"):
+        study(checks_each=7)

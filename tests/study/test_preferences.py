@@ -6,20 +6,24 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from egoframe.study.preferences import Answer, agreement, bradley_terry, over_raters, win_rate
+from egoframe.study.preferences import (
+    Answer,
+    agreement,
+    bradley_terry,
+    counted,
+    over_raters,
+    win_rates,
+)
 
 
 def duel(a: int, b: int, ties: int = 0) -> list[Answer]:
     shown = ("a", "b")
-    return [
-        Answer("r", str(k), shown, chosen)
-        for k, chosen in enumerate(["a"] * a + ["b"] * b + [None] * ties)
-    ]
+    return [Answer("r", shown, chosen) for chosen in ["a"] * a + ["b"] * b + [None] * ties]
 
 
 @pytest.mark.parametrize("ties", [0, 20])
 def test_two_models_have_their_closed_form(ties):
-    scores = bradley_terry(duel(60, 30, ties))
+    scores = bradley_terry(counted(duel(60, 30, ties)))
     assert scores.of["a"] - scores.of["b"] == pytest.approx(math.log(2), abs=1e-3)
     assert scores.preferred("a", "b") == pytest.approx(2 / 3, abs=1e-3)
     if ties:
@@ -35,8 +39,8 @@ def test_the_gradient_of_the_likelihood_vanishes():
     answers = []
     for k in range(400):
         shown = sets[k % 3]
-        answers.append(Answer("r", str(k), shown, str(random.choice(shown))))
-    scores = bradley_terry(answers).of
+        answers.append(Answer("r", shown, str(random.choice(shown))))
+    scores = bradley_terry(counted(answers)).of
     for model in "abc":
         expected = sum(
             math.exp(scores[model]) / sum(math.exp(scores[m]) for m in answer.shown)
@@ -47,7 +51,7 @@ def test_the_gradient_of_the_likelihood_vanishes():
 
 
 def test_a_model_that_always_wins_has_a_finite_score():
-    scores = bradley_terry(duel(50, 0)).of
+    scores = bradley_terry(counted(duel(50, 0))).of
     assert 5 < scores["a"] - scores["b"] < 50
 
 
@@ -56,32 +60,43 @@ def simulated(strengths: dict[str, float], raters: int, each: int) -> list[Answe
     pairs = list(combinations(strengths, 2))
     answers = []
     for rater in range(raters):
-        for k in range(each):
+        for _ in range(each):
             shown = pairs[random.integers(len(pairs))]
             weights = np.exp(
                 [*(strengths[m] for m in shown), np.mean([strengths[m] for m in shown]) - 1]
             )
             chosen = (*shown, None)[random.choice(3, p=weights / weights.sum())]
-            answers.append(Answer(str(rater), str(k), shown, chosen))
+            answers.append(Answer(str(rater), shown, chosen))
     return answers
 
 
 def test_known_preferences_lie_in_the_intervals():
     strengths = {"copy": -0.8, "label": 0.1, "lego": 0.7}
     answers = simulated(strengths, 60, 30)
-    for model, strength in strengths.items():
-        low, high = over_raters(
-            answers, lambda own, m=model: bradley_terry(own).of[m], resamples=60
-        )
-        assert low < strength < high
+    for model, (low, high) in over_raters(answers, lambda n: bradley_terry(n).of).items():
+        assert low < strengths[model] < high
         assert high - low < 0.5
-    assert bradley_terry(answers).tie == pytest.approx(-1, abs=0.15)
+    assert bradley_terry(counted(answers)).tie == pytest.approx(-1, abs=0.15)
 
 
 def test_win_rates_share_ties():
-    answers = duel(6, 2, 2)
-    assert (win_rate(answers, "a"), win_rate(answers, "b")) == (0.7, 0.3)
-    assert math.isnan(win_rate(answers, "c"))
+    assert win_rates(counted(duel(6, 2, 2))) == pytest.approx({"a": 0.7, "b": 0.3})
+
+
+def test_where_a_picture_stood_does_not_matter():
+    answers = [Answer("r", ("a", "b"), "a"), Answer("r", ("b", "a"), "a")]
+    assert counted(answers) == {(("a", "b"), "a"): 2}
+
+
+def test_intervals_are_over_raters_not_over_answers():
+    """Two of four raters always choose a: any draw of four has from none to four of them."""
+    answers = [Answer(str(r), ("a", "b"), "ab"[r % 2]) for r in range(4) for _ in range(100)]
+    assert over_raters(answers, win_rates)["a"] == (0, 1)
+    same = [Answer(str(r), ("a", "b"), "ab"[k % 2]) for r in range(4) for k in range(100)]
+    assert over_raters(same, win_rates)["a"] == (0.5, 0.5)
+    low, high = over_raters(answers[:100], win_rates)["a"]  # one rater
+    assert math.isnan(low)
+    assert math.isnan(high)
 
 
 def test_agreement_is_that_of_krippendorffs_example():

@@ -1,10 +1,12 @@
 """The page's requests: what is told, what is kept, what is refused."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from egoframe.errors import UserError
 from egoframe.study.design import Study, assigned
 from egoframe.study.server import NO_LINK, create_app
 from egoframe.study.store import Store
@@ -89,6 +91,30 @@ def test_pictures_of_the_study_alone_are_served(tmp_path, store):
     assert web.get(f"/pictures/{made.questions[0].photo}").content == b"\xff\xd8"
     for name in ("answers.db", "..%2Fanswers.db", "%2e%2e/answers.db", "nothing.jpg"):
         assert web.get(f"/pictures/{name}").status_code == 404
+
+
+def test_a_picture_that_is_lost_is_not_there_and_said_at_the_start(tmp_path, store):
+    made = study()
+    web, name = client(made, tmp_path, store), made.questions[0].photo
+    (tmp_path / "pictures" / name).unlink()
+    assert web.get(f"/pictures/{name}").status_code == 404
+    with pytest.raises(UserError, match=rf"{name}: missing, with 0 others"):
+        create_app(made, tmp_path, store)
+
+
+def test_a_database_that_fails_is_tried_again(tmp_path, store, capsys):
+    """The page does so where a status is 500 or more."""
+    web = client(study(), tmp_path, store)
+    token = store.invite(["ada"])["ada"]
+    with sqlite3.connect(tmp_path / "answers.db") as connection:
+        connection.execute("ALTER TABLE answers RENAME TO lost")
+    assert web.post(f"/api/{token}/consent").status_code == 503
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "no such table: answers" in told[0]
+    with sqlite3.connect(tmp_path / "answers.db") as connection:
+        connection.execute("ALTER TABLE lost RENAME TO answers")
+    assert web.post(f"/api/{token}/consent").status_code == 200
 
 
 def test_every_response_has_its_headers(tmp_path, store):

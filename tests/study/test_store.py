@@ -50,6 +50,15 @@ def test_a_link_is_one_raters_and_is_not_kept(store, tmp_path):
     with pytest.raises(UserError, match="invited before"):
         store.invite(["eve", "bob"])
     assert store.invite(["eve"])  # she was not
+    assert sorted(store.names()) == ["ada", "bob", "eve"]
+
+
+def test_sqlite_by_url_is_as_durable(store, tmp_path):
+    by_url = Store(f"sqlite:///{tmp_path / 'other.db'}")
+    for one in (store, by_url):
+        with one.engine.begin() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
 
 
 def test_numbers_are_given_in_the_order_of_consent_and_once(store):
@@ -116,6 +125,8 @@ def test_a_place_that_is_no_database_is_said(tmp_path):
         Store(tmp_path / "nowhere" / "answers.db")
     with pytest.raises(UserError, match="no database for answers"):
         Store("gibberish://x")
+    with pytest.raises(UserError, match="MySQLdb is not installed; for PostgreSQL: pip install"):
+        Store("mysql://host/study")
     with pytest.raises(UserError, match="no database for answers") as told:
         Store("gibberish://ada:secret@host/study")
     assert "secret" not in str(told.value)

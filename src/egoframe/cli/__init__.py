@@ -16,9 +16,11 @@ from egoframe.cli import (
     data,
     describe,
     enhance,
+    evaluate,
     generate,
     generate_set,
     kitchen,
+    study,
     train,
 )
 from egoframe.errors import UserError
@@ -32,6 +34,7 @@ app = typer.Typer(
 )
 app.command("generate")(generate.generate)
 app.command("generate-set")(generate_set.generate_set)
+app.command("evaluate")(evaluate.evaluate)
 app.command("describe")(describe.describe)
 app.command("enhance")(enhance.enhance)
 app.command("bench")(bench.bench)
@@ -39,6 +42,7 @@ app.add_typer(kitchen.app, name="kitchen")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(convert.app, name="convert")
+app.add_typer(study.app, name="study")
 
 INTERRUPTED = 130  # status of a command that was stopped by Ctrl-C
 EXTRAS = {
@@ -49,6 +53,9 @@ EXTRAS = {
     "ijson": "data",
     "openai": "data",
     "ray": "cluster",
+    "fastapi": "study",
+    "uvicorn": "study",
+    "sqlalchemy": "study",
 }
 
 

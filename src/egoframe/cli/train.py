@@ -158,3 +158,19 @@ def recogniser(config: ConfigFile, settings: Settings = None, json: Json = False
     chosen = load_config(RecogniserConfig, config, settings or [])
     accuracy = train_recogniser(chosen)
     finish({"model": str(chosen.out / "recogniser"), "accuracy_on_unseen": accuracy}, json)
+
+
+@app.command()
+def state_recogniser(config: ConfigFile, settings: Settings = None, json: Json = False) -> None:
+    """Train the recogniser of states, such as open and held, that judges drawn frames.
+
+    Example:
+
+        egoframe train state-recogniser configs/kitchen/state-recogniser.yaml
+    """
+    from egoframe.config import load_config
+    from egoframe.evaluation.state_training import StateConfig, train_state_recogniser
+
+    chosen = load_config(StateConfig, config, settings or [])
+    accuracy = train_state_recogniser(chosen)
+    finish({"model": str(chosen.out / "state-recogniser"), "accuracy_on_unseen": accuracy}, json)

@@ -18,23 +18,33 @@ def question(action: str) -> str:
 
 
 def prompt(action: str, image_token: str = "<image>") -> str:
-    """The whole prompt, in LLaVA's format; the answer follows it."""
-    return f"USER: {image_token}\n{question(action)} ASSISTANT:"
+    """The whole prompt of that question, in LLaVA's format; the answer follows it."""
+    return _plain(question(action), image_token)
 
 
-def _message(action: str) -> dict[str, Any]:
-    """The question as a message of a conversation: a picture, then the words."""
-    content = [{"type": "image"}, {"type": "text", "text": question(action)}]
+def _plain(words: str, image_token: str = "<image>") -> str:
+    return f"USER: {image_token}\n{words} ASSISTANT:"
+
+
+def _message(words: str) -> dict[str, Any]:
+    """A question as a message of a conversation: a picture, then the words."""
+    content = [{"type": "image"}, {"type": "text", "text": words}]
     return {"role": "user", "content": content}
 
 
 def prompt_of(processor: Any, action: str) -> str:
-    """The whole prompt, in the format of the processor's chat template where it has one."""
+    """The whole prompt of that question, for a model."""
+    return asked(processor, question(action))
+
+
+def asked(processor: Any, words: str) -> str:
+    """The whole prompt of any question, in the format of the processor's chat template where it has
+    one."""
     template = _template(processor)
     if template is None:
-        return prompt(action)
+        return _plain(words)
     return processor.tokenizer.apply_chat_template(
-        [_message(action)], chat_template=template, tokenize=False, add_generation_prompt=True
+        [_message(words)], chat_template=template, tokenize=False, add_generation_prompt=True
     )
 
 

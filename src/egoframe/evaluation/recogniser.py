@@ -12,18 +12,20 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from egoframe.errors import UserError
+from egoframe.evaluation.batch import Batch, to_bytes
 from egoframe.frames import to_signed
 
 PACKAGED = Path(str(files("egoframe"))) / "weights" / "recogniser"
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """A pre-activation residual block of two 3×3 convolutions (He et al., 2016)."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
@@ -56,7 +58,7 @@ class ActionRecogniser(ModelMixin, ConfigMixin):
         super().__init__()
         stem = nn.Conv2d(9, widths[0], 4, 4)
         stages = [
-            _Block(width_in, width, 1 if index == 0 else 2)
+            Block(width_in, width, 1 if index == 0 else 2)
             for index, (width_in, width) in enumerate(
                 zip((widths[0], *widths), widths, strict=False)
             )
@@ -98,3 +100,20 @@ def load_recogniser(folder: str | Path = PACKAGED) -> ActionRecogniser:
             f"{folder}: no action recogniser here ({str(error).splitlines()[0]}); "
             "train one with `egoframe train recogniser CONFIG`"
         ) from None
+
+
+class RecognisedAction:
+    """Whether an action recogniser names the action that was asked for; nan for an action that it
+    does not know."""
+
+    def __init__(self, folder: Path) -> None:
+        self.recogniser = load_recogniser(folder)
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        before, drawn = (torch.from_numpy(to_bytes(x)) for x in (batch.before, batch.fitted))
+        named = self.recogniser.recognise(before, drawn)
+        right = [
+            float(name == action) if action in self.recogniser.actions else np.nan
+            for name, action in zip(named, batch.actions, strict=True)
+        ]
+        return {"recognised": np.array(right)}

@@ -45,15 +45,33 @@ def region_psnr(truth: np.ndarray, pictures: np.ndarray, region: np.ndarray) -> 
         float64 (N,): NaN where the region is empty; 60 at most, for a lossless copy has no finite
         PSNR and a mean needs one.
     """
-    squared = ((truth.astype(np.float64) - pictures.astype(np.float64)) / 255) ** 2
+    return psnr_within(squared_error(truth, pictures), region)
+
+
+def squared_error(truth: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+    """Mean over the channels of the squared differences of 0..1, float32 (N, H, W)."""
+    apart = truth.astype(np.int16) - pictures
+    return np.square(apart, dtype=np.int32).sum(-1, dtype=np.int32).astype(np.float32) / (
+        3 * 255**2
+    )
+
+
+def psnr_within(error: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """As `region_psnr`, from `squared_error`, (N, H, W)."""
     pixels = region.sum((1, 2))
-    error = (squared.mean(-1) * region).sum((1, 2)) / np.maximum(pixels, 1)
-    psnr = -10 * np.log10(np.maximum(error, 1e-6))
-    return np.where(pixels > 0, psnr, np.nan)
+    mean = (error * region).sum((1, 2), dtype=np.float64) / np.maximum(pixels, 1)
+    return np.where(pixels > 0, -10 * np.log10(np.maximum(mean, 1e-6)), np.nan)
 
 
 def _box_mean(maps: np.ndarray, radius: int = 2) -> np.ndarray:
     """Mean over a (2·radius+1)² window of (N, H, W) maps, edges repeated."""
     padded = np.pad(maps, ((0, 0), (radius, radius), (radius, radius)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1,) * 2, axis=(1, 2))
-    return windows.mean((-2, -1))
+    height, width = maps.shape[1:]
+    side = 2 * radius + 1
+    rows = padded[:, :height].copy()
+    for k in range(1, side):
+        rows += padded[:, k : k + height]
+    total = rows[:, :, :width].copy()
+    for k in range(1, side):
+        total += rows[:, :, k : k + width]
+    return total / side**2

@@ -5,21 +5,25 @@ Nothing that is sent names a model: pictures go by hashes, and answers by places
 
 from __future__ import annotations
 
+import socket
+import sys
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import SQLAlchemyError
 
-from egoframe.study.design import Shown, Study, assigned
+from egoframe.errors import UserError, first_line
+from egoframe.study.design import PICTURES, Shown, Study, assigned
 from egoframe.study.store import Rater, Store
 
 PAGE = Path(__file__).parent / "page"
-PICTURES = "pictures"
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; form-action 'none'",
     "Referrer-Policy": "no-referrer",  # links are personal
@@ -48,16 +52,22 @@ def create_app(study: Study, folder: Path, store: Store) -> FastAPI:
 
     Arguments:
         folder: of the study, with its `pictures`.
+    Raises:
+        UserError: a picture is missing.
     """
     app = FastAPI(title="egoframe study", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/page", StaticFiles(directory=PAGE))
-    everything = (*study.questions, *study.checks)
     pictures = {
-        name
-        for question in everything
+        name: folder / PICTURES / name
+        for question in (*study.questions, *study.checks)
         for name in (question.photo, question.frame, *question.options.values())
         if name
     }
+    missing = [path for path in pictures.values() if not path.is_file()]
+    if missing:
+        raise UserError(
+            f"{missing[0]}: missing, with {len(missing) - 1} others; copy the study anew"
+        )
 
     @lru_cache(maxsize=4096)
     def turns(number: int) -> dict[str, Shown]:
@@ -84,6 +94,13 @@ def create_app(study: Study, folder: Path, store: Store) -> FastAPI:
         response = await call_next(request)
         response.headers.update(HEADERS)
         return response
+
+    @app.exception_handler(SQLAlchemyError)
+    @app.exception_handler(UserError)
+    def unanswered(_: Request, error: Exception) -> Response:
+        """The page tries again."""
+        print(f"{store.name}: {first_line(error)}", file=sys.stderr)
+        return JSONResponse({"detail": "The answers cannot be kept now."}, 503)
 
     @app.get("/s/{token}")
     def page(token: str) -> Response:
@@ -117,11 +134,36 @@ def create_app(study: Study, folder: Path, store: Store) -> FastAPI:
 
     @app.get("/pictures/{name}")
     def picture(name: str) -> Response:
-        if name not in pictures:
+        if name not in pictures or not pictures[name].is_file():
             raise HTTPException(404, "No such picture.")
-        return FileResponse(folder / PICTURES / name)
+        return FileResponse(pictures[name])
 
     return app
+
+
+def serve(
+    app: FastAPI, host: str, port: int, ready: Callable[[str], None] = lambda url: None
+) -> None:
+    """Serve it until it is stopped.
+
+    Arguments:
+        port: 0 takes one that is free.
+        ready: told where, once requests are taken.
+    Raises:
+        UserError: host and port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        taken = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UserError(
+            f"{host}, port {port}: cannot be served at ({error.strerror}); choose others by --host "
+            "and --port"
+        ) from None
+    named = f"[{host}]" if ":" in host else host
+    ready(f"http://{named}:{taken.getsockname()[1]}")
+    settings = uvicorn.Config(app, log_level="warning", access_log=False)  # links are personal
+    uvicorn.Server(settings).run(sockets=[taken])
 
 
 def _told(study: Study, shown: Shown) -> dict[str, Any]:
@@ -129,10 +171,10 @@ def _told(study: Study, shown: Shown) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": question.id,
         "asked": ASKED[study.kind],
-        "action": question.action,
         "photo": question.photo,
         "ties": study.ties,
     }
-    if study.kind == "alignment":
+    if study.kind == "alignment":  # the text stands for itself
         return told | {"text": question.text, "frame": question.frame, "words": shown.order}
-    return told | {"pictures": [question.options[model] for model in shown.order]}
+    pictures = [question.options[model] for model in shown.order]
+    return told | {"action": question.action, "pictures": pictures}

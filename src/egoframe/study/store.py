@@ -80,10 +80,15 @@ class Store:
         self.name = str(place) if local else f"{url.partition('://')[0]}://…"  # no password
         try:
             self.engine = sql.create_engine(url, connect_args={"timeout": WAIT} if local else {})
-            if local:
+            if self.engine.dialect.name == "sqlite":
                 sql.event.listen(self.engine, "connect", _durable)
             _tables.create_all(self.engine)
-        except (SQLAlchemyError, ImportError) as error:
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"{self.name}: no database for answers, as {error.name} is not installed; for "
+                'PostgreSQL: pip install "psycopg[binary]"'
+            ) from None
+        except SQLAlchemyError as error:
             raise UserError(f"{self.name}: no database for answers ({first_line(error)})") from None
 
     def invite(self, names: Sequence[str]) -> dict[str, str]:
@@ -100,6 +105,11 @@ class Store:
         except IntegrityError:
             raise UserError("a rater of one of these names was invited before") from None
         return tokens
+
+    def names(self) -> list[str]:
+        """Of all raters that were invited."""
+        with self.engine.begin() as connection:
+            return list(connection.execute(sql.select(_raters.c.name)).scalars())
 
     def rater(self, token: str) -> Rater | None:
         """The rater of a link, if it is one."""

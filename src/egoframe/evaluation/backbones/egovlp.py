@@ -1,7 +1,11 @@
-"""EgoVLP's video tower (Lin et al., 2022): a ViT-B/16 with divided space-time attention, as in
-Frozen in Time (Bain et al., 2021); keys as in the published `egovlp.pth` and `epic_mir_plus.pth`.
+"""EgoVLP's two towers (Lin et al., 2022), which embed clips and texts in one space; keys as in the
+published `egovlp.pth` and `epic_mir_plus.pth`.
 
-Shape suffixes: B clips, T frames, P patches of a frame, N tokens (1 + T·P), D width, H heads.
+The video tower is a ViT-B/16 with divided space-time attention, as in Frozen in Time (Bain et al.,
+2021), the text tower a DistilBERT.
+
+Shape suffixes: B clips or texts, T frames, P patches of a frame, N tokens (of clips 1 + T·P),
+D width, H heads.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers import DistilBertConfig, DistilBertModel
 
 SIDE, PATCH, WIDTH, HEADS, DEPTH, OUT = 224, 16, 768, 12, 12, 256
 
@@ -89,6 +94,7 @@ class EgoVLP(nn.Module):
 
     def __init__(self, frames: int) -> None:
         super().__init__()
+        self.frames = frames
         self.video_model = VideoTower(frames)
         self.vid_proj = nn.Sequential(nn.Linear(WIDTH, OUT))
 
@@ -97,3 +103,20 @@ class EgoVLP(nn.Module):
         clips_BT3HW: RGB 224², normalised by ImageNet's mean and deviation.
         """
         return self.vid_proj(self.video_model(clips_BT3HW))
+
+
+class TextTower(nn.Module):
+    """A text's embedding (B, 256), from its first token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text_model = DistilBertModel(DistilBertConfig())
+        self.txt_proj = nn.Sequential(nn.ReLU(), nn.Linear(WIDTH, OUT))
+
+    def forward(self, tokens_BN: Tensor, mask_BN: Tensor) -> Tensor:
+        """Arguments:
+        tokens_BN: as `distilbert-base-uncased` counts them, padded.
+        mask_BN: 1 for tokens, 0 for padding.
+        """
+        hidden_BND = self.text_model(tokens_BN, attention_mask=mask_BN).last_hidden_state
+        return self.txt_proj(hidden_BND[:, 0])

@@ -158,12 +158,9 @@ class Inception(Mixed):
         """Features (B, 2048).
 
         Arguments:
-            pictures_BCHW: RGB, 0 to 1, of any size; they are resized to 299² without antialiasing,
-                as the published FID is.
+            pictures_BCHW: RGB, 0 to 1, 299².
         """
-        side = (SIDE, SIDE)
-        x = F.interpolate(pictures_BCHW, side, mode="bilinear", align_corners=False)
-        x = super().forward(2 * x - 1)
+        x = super().forward(2 * pictures_BCHW - 1)
         for name in BLOCKS:
             x = getattr(self, name)(x)
         return x.mean((2, 3))

@@ -7,10 +7,12 @@ Shape suffixes: B pictures, C channels, H height, W width.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -86,13 +88,30 @@ class Lpips(nn.Module):
 
     def forward(self, first_BCHW: Tensor, second_BCHW: Tensor) -> Tensor:
         """Distances (B,) of pictures, RGB, 0 to 1."""
+        return whole(self.layers(first_BCHW, second_BCHW))
+
+    def layers(self, first_BCHW: Tensor, second_BCHW: Tensor) -> list[Tensor]:
+        """How far apart two pictures are at each place of each layer, (B, 1, H, W) of the layer."""
         count = len(first_BCHW)
         x = (2 * torch.cat((first_BCHW, second_BCHW)) - 1 - self.shift) / self.scale
-        total = x.new_zeros(count)
+        apart: list[Tensor] = []
         for place, layer in enumerate(self.features):
             x = layer(x)
             if place in self.places:
                 unit = x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
-                apart = (unit[:count] - unit[count:]).square()
-                total = total + self.lins[self.places.index(place)](apart).mean((1, 2, 3))
-        return total
+                lin = self.lins[len(apart)]
+                apart.append(lin((unit[:count] - unit[count:]).square()))
+        return apart
+
+
+def whole(layers: Sequence[Tensor]) -> Tensor:
+    """The distances (B,) of pictures whose layers are so far apart."""
+    return torch.stack([layer.mean((1, 2, 3)) for layer in layers]).sum(0)
+
+
+def spread(layers: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+    """Where pictures of that size are apart, (B, H, W): every layer spread over the picture."""
+    maps = [
+        F.interpolate(layer, size, mode="bilinear", align_corners=False)[:, 0] for layer in layers
+    ]
+    return torch.stack(maps).sum(0)

@@ -16,7 +16,7 @@ function say(text) {
 
 async function call(path, body) {
   const request = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  for (let wait = 500; ; wait = Math.min(2 * wait, 8000)) {
+  for (let tries = 0; ; tries++) {
     try {
       const response = await fetch(`/api/${token}${path}`, request);
       const told = await response.json();
@@ -29,8 +29,24 @@ async function call(path, body) {
       if (error instanceof Refused) throw error;
     }
     say("The server does not answer; trying again …");
-    await new Promise((done) => setTimeout(done, wait));
+    await pause(tries);
   }
+}
+
+async function loaded(image) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await image.decode();
+    } catch {
+      say("A picture is missing; trying again …");
+      await pause(tries);
+      image.src = image.src;
+    }
+  }
+}
+
+function pause(tries) {
+  return new Promise((done) => setTimeout(done, Math.min(500 * 2 ** tries, 8000)));
 }
 
 class Refused extends Error {}
@@ -38,11 +54,11 @@ class Refused extends Error {}
 function option(content, place) {
   const button = document.createElement("button");
   button.append(content, Object.assign(document.createElement("kbd"), { textContent: place + 1 }));
-  button.addEventListener("click", () => answer(place));
+  button.addEventListener("click", (event) => chosen(event, place));
   return button;
 }
 
-function draw(state) {
+async function draw(state) {
   if ("consent" in state) {
     at("consent-text").textContent = state.consent;
     show("consent");
@@ -56,7 +72,9 @@ function draw(state) {
     show("thanks");
     return;
   }
+  at("question").className = current.words ? "text" : "drawn";
   at("asked").textContent = current.asked;
+  at("action").hidden = !("action" in current);
   at("action").textContent = current.action;
   at("photo").src = `/pictures/${current.photo}`;
   at("frame-figure").hidden = at("text").hidden = !("frame" in current);
@@ -68,34 +86,42 @@ function draw(state) {
   at("options").replaceChildren(...contents.map(option));
   at("tie").hidden = !current.ties;
   show("question");
+  scrollTo(0, 0);
+  const images = [...document.images].filter((image) => image.hasAttribute("src"));
+  await Promise.all(images.map(loaded)); // nobody answers what they do not see
+  say("");
   shownAt = performance.now();
 }
 
 async function act(path, body) {
   if (busy) return;
-  busy = true;
-  for (const button of document.querySelectorAll("button")) button.disabled = true;
+  hold(true);
   try {
-    draw(await call(path, body));
+    await draw(await call(path, body));
   } catch (error) {
     say(error.message);
   }
-  for (const button of document.querySelectorAll("button")) button.disabled = false;
-  busy = false;
+  hold(false);
+}
+
+function hold(on) {
+  at("controls").disabled = busy = on;
 }
 
 function answer(place) {
-  if (!current) return;
-  act("/answers", { question: current.id, place, seconds: (performance.now() - shownAt) / 1000 });
+  if (current) act("/answers", { question: current.id, place, seconds: (performance.now() - shownAt) / 1000 });
+}
+
+function chosen(event, place) {
+  if (event.detail < 2) answer(place); // the second tap of a double one was for the question before
 }
 
 at("agree").addEventListener("click", () => act("/consent", {}));
-at("tie").addEventListener("click", () => answer(null));
+at("tie").addEventListener("click", (event) => chosen(event, null));
 document.addEventListener("keydown", (event) => {
   if (event.repeat || event.ctrlKey || event.metaKey || event.altKey || at("question").hidden) return;
   const place = Number(event.key) - 1;
-  const many = current.words ? current.words.length : current.pictures.length;
   if (event.key === "0" && current.ties) answer(null);
-  else if (Number.isInteger(place) && place >= 0 && place < many) answer(place);
+  else if (at("options").children[place]) answer(place);
 });
 act("");
