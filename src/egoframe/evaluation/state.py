@@ -4,7 +4,7 @@ At an action frame's moment, half of the way, a drawer that is opened or closed 
 switched has changed, and what is taken or put down is in the hand (`kitchen/choreography.py`). The
 recogniser sees the surroundings of the thing's box, which only a simulator is sure to know.
 
-Shape suffixes: B pictures, 3 colours, H height, W width, Q questions.
+Shape suffixes: B pictures, 3 colours, 6 those of two squares, H height, W width, Q questions.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ STATES = {
     "put-down": ("held", True, True),
 }
 SIDE = 64  # pixels, of what the recogniser sees
-AROUND = 1.6  # times the box's longer side
-LEAST = 0.2  # of the picture's width, which is seen at least
+AROUND = (1.6, 4.0)  # times the box's longer side: the thing itself, and what it is part of
+LEAST = (0.2, 0.5)  # of the picture's width, which are seen at least
 Moment = Literal["pre", "pnr"]
 
 
@@ -69,19 +69,22 @@ def asked(facts: str | None, moment: Moment) -> Asked | None:
 
 
 def surroundings(frames_B3HW: Tensor, boxes_B4: Tensor, side: int = SIDE) -> Tensor:
-    """Squares (B, 3, side, side) around boxes; what lies beyond a frame repeats its border."""
+    """Two squares (B, 6, side, side) around boxes, a near one and a wide one; what lies beyond a
+    frame repeats its border."""
     height, width = frames_B3HW.shape[2:]
     x0, y0, x1, y1 = boxes_B4.T
-    extent = AROUND * torch.maximum(x1 - x0, (y1 - y0) * height / width)
-    extent = extent.clamp(min=LEAST) * side / SIDE
-    zero = torch.zeros_like(x0)
-    rows = (
-        torch.stack((extent, zero, x0 + x1 - 1), 1),
-        torch.stack((zero, extent * width / height, y0 + y1 - 1), 1),
-    )
-    size = [len(frames_B3HW), 3, side, side]
-    grid = F.affine_grid(torch.stack(rows, 1), size, align_corners=False)
-    return F.grid_sample(frames_B3HW, grid, padding_mode="border", align_corners=False)
+    longer, zero = torch.maximum(x1 - x0, (y1 - y0) * height / width), torch.zeros_like(x0)
+    squares = []
+    for around, least in zip(AROUND, LEAST, strict=True):
+        extent = (around * longer).clamp(min=least) * side / SIDE
+        rows = (
+            torch.stack((extent, zero, x0 + x1 - 1), 1),
+            torch.stack((zero, extent * width / height, y0 + y1 - 1), 1),
+        )
+        size = [len(frames_B3HW), 3, side, side]
+        grid = F.affine_grid(torch.stack(rows, 1), size, align_corners=False)
+        squares.append(F.grid_sample(frames_B3HW, grid, padding_mode="border", align_corners=False))
+    return torch.cat(squares, 1)
 
 
 class StateRecogniser(ModelMixin, ConfigMixin):
@@ -101,14 +104,14 @@ class StateRecogniser(ModelMixin, ConfigMixin):
             )
         ]
         self.features = nn.Sequential(
-            nn.Conv2d(3, widths[0], 4, 2, 1), *stages, nn.BatchNorm2d(widths[-1]), nn.ReLU()
+            nn.Conv2d(6, widths[0], 4, 2, 1), *stages, nn.BatchNorm2d(widths[-1]), nn.ReLU()
         )
         self.dropout = nn.Dropout(0.2)
         self.answer = nn.Linear(widths[-1], len(QUESTIONS))
 
-    def forward(self, seen_B3HW: Tensor) -> Tensor:
-        """The log odds (B, Q) of a yes to each question; pictures are RGB in −1..1."""
-        return self.answer(self.dropout(self.features(seen_B3HW).mean((2, 3))))
+    def forward(self, seen_B6HW: Tensor) -> Tensor:
+        """The log odds (B, Q) of a yes to each question, of `surroundings` in −1..1."""
+        return self.answer(self.dropout(self.features(seen_B6HW).mean((2, 3))))
 
 
 def load_state_recogniser(folder: str | Path = PACKAGED) -> StateRecogniser:

@@ -39,7 +39,7 @@ class StateConfig:
 
 class _Seen(NamedTuple):
     names: list[str]
-    pictures: Tensor  # uint8 (N, 3, side, side)
+    pictures: Tensor  # uint8 (N, 6, side, side)
     questions: Tensor  # (N,)
     answers: Tensor  # (N,) of 0 and 1
 
@@ -61,7 +61,8 @@ def train_state_recogniser(config: StateConfig) -> dict[str, float]:
         pictures = torch.where(flipped, pictures.flip(-1), pictures)
         top, left = torch.randint(0, 2 * SHIFT + 1, (2,), generator=batch.shared).tolist()
         pictures = pictures[..., top : top + SIDE, left : left + SIDE]
-        pictures = pictures * (1 + 0.15 * batch.normal(3, 1, 1)) + 0.1 * batch.normal(1, 1, 1)
+        gain = (1 + 0.15 * batch.normal(3, 1, 1)).repeat(1, 2, 1, 1)
+        pictures = pictures * gain + 0.1 * batch.normal(1, 1, 1)
         rows = torch.arange(len(batch.indices))
         odds = model.forward(pictures.to(accelerator.device)).float()
         told = odds[rows, seen.questions[batch.indices].to(odds.device)]
