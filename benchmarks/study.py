@@ -296,7 +296,7 @@ def coverage(study: Study, raters: int, studies: int) -> dict[str, Any]:
     asked = [assigned(study, k) for k in range(raters)]
     told: dict[str, Any] = {"studies": studies}
     for what in ("attentive alone", "all"):
-        within = 0
+        found = []
         for seed in range(1, studies + 1):
             stored = [
                 Stored(name, s.question.id, s.order, choose(s.question, s.order, name, seed), 3, "")
@@ -304,8 +304,15 @@ def coverage(study: Study, raters: int, studies: int) -> dict[str, Any]:
                 if what == "all" or not name.startswith("careless")
                 for s in own
             ]
-            within += recovered(study, stored)["within_intervals"]
-        told[what] = round(within / studies / len(STRENGTHS), 3)
+            found.append(recovered(study, stored))
+        told[what] = {
+            "within_intervals": sum(one["within_intervals"] for one in found),
+            "of": studies * len(STRENGTHS),
+            "mean_scores": {
+                model: round(float(np.mean([one["scores"][model]["value"] for one in found])), 3)
+                for model in STRENGTHS
+            },
+        }
     return told
 
 

@@ -21,6 +21,8 @@ STAGES = {
     "small-enhancer": PretrainingConfig,
     "generator": GeneratorConfig,
     "generator-longer": GeneratorConfig,
+    "instruct-pix2pix": GeneratorConfig,
+    "plain-autoencoder": AutoencoderConfig,
     "recogniser": RecogniserConfig,
     "state-recogniser": StateConfig,
 }
@@ -43,7 +45,9 @@ def test_a_preset_wants_no_more_than_it_says(path):
     stages = {
         "enhancer": TuningConfig, "generator": GeneratorConfig, "distill": DistillationConfig
     }  # fmt: skip
-    wanted = [f"{name}=given" for name in ("dataset", "vae", "enhancer", "start_from", "out")]
+    wanted = [
+        f"{name}=given" for name in ("dataset", "vae", "enhancer", "start_from", "model", "out")
+    ]
     stage = stages[path.parent.name]
     open_ones = [given for given in wanted if given.partition("=")[0] in stage.__annotations__]
     load_config(stage, path, open_ones)

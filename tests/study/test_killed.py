@@ -24,4 +24,4 @@ def test_two_kills(tmp_path):
 
 @pytest.mark.slow
 def test_ten_kills(tmp_path):
-    survived(tmp_path, raters=50, each=34, kills=10)
+    survived(tmp_path, raters=30, each=14, kills=10)

@@ -129,7 +129,7 @@ def distill(
 
     Example:
 
-        egoframe train distill kitchen dataset=runs/kitchen/pairs-128 out=runs/kitchen/distilled
+        egoframe train distill kitchen model=runs/kitchen/generator/pipeline dataset=pairs out=runs
     """
     from egoframe.config import load_config, preset
     from egoframe.generator.distillation import DistillationConfig, distil

@@ -33,7 +33,7 @@ from egoframe.generator.objective import GeneratorObjective, ObjectiveConfig, Sc
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.tokenizer import LENGTH
 from egoframe.generator.trajectories import lcm_scheduler, trajectory_of
-from egoframe.models import DEFAULT, load, resolve
+from egoframe.models import load, resolve
 from egoframe.pairs import open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 from egoframe.training.processes import start_processes
@@ -49,7 +49,7 @@ class DistillationConfig:
 
     dataset: Path
     out: Path
-    model: str = DEFAULT  # the teacher: a name or a folder
+    model: str  # the teacher: a name or a folder
     steps: int = 4  # of the student
     teacher_steps: int = 50  # as `steps`: distil the guidance alone
     text_guidance: float | None = None  # of the teacher; its own where not given
