@@ -31,6 +31,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from egoframe.enhancer.model import Enhancer
+from egoframe.enhancer.opening import parts
 from egoframe.enhancer.prompts import mirrored
 from egoframe.errors import UserError, first_line
 from egoframe.frames import to_tensor
@@ -212,7 +213,7 @@ def _check_same_recipe(path: Path, recipe: Recipe) -> None:
     told = {
         "dataset": _sha256(_told(recipe.open())),
         "vae": fingerprint(recipe.vae),
-        "enhancer": fingerprint(recipe.enhancer),
+        "enhancer": _sha256([fingerprint(Path(part)) for part in parts(recipe.enhancer)]),
         "tokenizer": _sha256(sorted(recipe.tokenizer.get_vocab().items())),
         "mirror": recipe.mirror,
         "written_by": recipe.written_by,
