@@ -4,6 +4,7 @@ say whose task killed it; here every worker has a pipe of its own, so that it is
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -131,6 +132,7 @@ def _one_thread() -> Iterator[None]:
 
 def _work(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # as `cli.main` does
     try:
         function = pickle.loads(pipe.recv_bytes())
     except EOFError:
