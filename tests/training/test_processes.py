@@ -1,9 +1,5 @@
-"""Kills and several processes change nothing of what is learnt: the real training of the generator,
-tiny."""
+"""Several processes learn what one does: the real training of the generator, tiny."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,17 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 from egoframe.training.checkpoints import checkpoints
+from tests.training.runs import losses, python
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-
-
-def python(*arguments: object) -> None:
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def apart(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
@@ -31,34 +20,11 @@ def apart(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> fl
     return float((square / sum(x.double().square().sum() for x in first.values())).sqrt())
 
 
-def losses(out: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("spread")
     python("-m", "tests.training.generator_run", "prepare", folder)
     return folder
-
-
-def test_twenty_kills_change_no_loss_and_no_weight(made):
-    for name, kills in (("undisturbed", 0), ("disturbed", 20)):
-        python("-m", "tests.training.generator_run", "killed", made, made / name, kills)
-    calm, killed = made / "undisturbed", made / "disturbed"
-    assert len(losses(calm)) == 40
-    assert losses(calm) == losses(killed)
-    for name in ("model", "ema", "optimiser"):
-        first, second = (
-            load_file(checkpoints(out)[-1] / f"{name}.safetensors") for out in (calm, killed)
-        )
-        assert first.keys() == second.keys()
-        assert all(torch.equal(first[key], second[key]) for key in first)
-    drawn = [
-        load_file(out / "pipeline" / "unet" / "diffusion_pytorch_model.safetensors")
-        for out in (calm, killed)
-    ]
-    assert all(torch.equal(value, drawn[1][key]) for key, value in drawn[0].items())
 
 
 @pytest.fixture(scope="module")
