@@ -22,8 +22,8 @@ from tests.evaluation.drawn import write_dataset
 BOX = {"label": "drawer_1", "x0": 0.25, "y0": 0.5, "x1": 0.5, "y1": 0.75}
 
 
-def facts(verb: str, moment: str = "pnr") -> str:
-    boxes = {name: {"boxes": [BOX] if name == moment else []} for name in ("pre", "pnr")}
+def facts(verb: str, *moments: str) -> str:
+    boxes = {name: {"boxes": [BOX] if name in moments else []} for name in ("pre", "pnr")}
     return json.dumps({"verb": verb, "item": {"name": "drawer_1"}, "frames": boxes})
 
 
@@ -62,7 +62,7 @@ def test_what_is_asked_of_a_frame(verb, question, before, during):
 
 def test_nothing_is_asked_where_nothing_is_known():
     assert asked(None, "pnr") is None
-    assert asked(facts("stir"), "pnr") is None
+    assert asked(facts("stir", "pnr"), "pnr") is None
     assert asked(facts("open", "pre"), "pnr") is None  # its box is not seen
 
 
@@ -72,15 +72,15 @@ def test_a_drawn_frame_is_right_where_it_answers_as_the_true_one(monkeypatch, tm
     monkeypatch.setattr(  # it says yes where the surroundings are bright
         judge.recogniser, "forward", lambda seen: seen.mean((1, 2, 3))[:, None].expand(-1, 3)
     )
-    drawn = torch.zeros(4, 3, 32, 32)
+    drawn = torch.zeros(5, 3, 32, 32)
     drawn[:2] = 1
-    verbs = ["open", "turn-off", "take"]
+    told = [facts(verb, "pre", "pnr") for verb in ("open", "turn-off", "take", "close")]
     batch = Batch(
-        names=list("abcd"), actions=[""] * 4, descriptions=[None] * 4, boxes=[[]] * 4,
-        facts=[*map(facts, verbs), None], before=drawn, truth=drawn, drawn=drawn, fitted=drawn,
+        names=list("abcde"), actions=[""] * 5, descriptions=[None] * 5, boxes=[[]] * 5,
+        facts=[*told, None], before=drawn, truth=drawn, drawn=drawn, fitted=drawn,
     )  # fmt: skip
     right = judge(batch)["state"]
-    assert np.array_equal(right, [1, 0, 0, np.nan], equal_nan=True)
+    assert np.array_equal(right, [1, 0, 0, np.nan, np.nan], equal_nan=True)
 
 
 def test_training_writes_a_model_that_can_be_opened(tmp_path):

@@ -114,7 +114,8 @@ def _open_recogniser(spec: MetricSpec) -> tuple[Metric, str]:
     of_actions = spec.name == RECOGNISER
     folder = Path(spec.given(spec.name) or (recogniser if of_actions else state).PACKAGED)
     kind: Any = recogniser.RecognisedAction if of_actions else state.RightState
-    return kind(folder), f"weights {fingerprint(folder)[:16]}"
+    told = "" if of_actions else ", of actions that change the state"
+    return kind(folder), f"weights {fingerprint(folder)[:16]}{told}"
 
 
 def _open_captions(spec: MetricSpec, device: str) -> tuple[Metric, str]:

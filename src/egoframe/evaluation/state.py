@@ -87,6 +87,14 @@ def surroundings(frames_B3HW: Tensor, boxes_B4: Tensor, side: int = SIDE) -> Ten
     return torch.cat(squares, 1)
 
 
+def asked_of_both(facts: str | None) -> tuple[Asked, Asked] | None:
+    """What is asked of a pair's input and action frame, if the action changes the answer."""
+    before, during = asked(facts, "pre"), asked(facts, "pnr")
+    if before is None or during is None or before.answer == during.answer:
+        return None
+    return before, during
+
+
 class StateRecogniser(ModelMixin, ConfigMixin):
     """A small residual network over the surroundings of a thing.
 
@@ -132,15 +140,16 @@ def load_state_recogniser(folder: str | Path = PACKAGED) -> StateRecogniser:
 
 
 class RightState:
-    """Whether the thing is in a drawn frame as it is in the true one; nan where nothing can be
-    asked."""
+    """Whether the thing is in a drawn frame as it is in the true one, of actions that change it
+    until then; nan where nothing can be asked."""
 
     def __init__(self, folder: Path) -> None:
         self.recogniser = load_state_recogniser(folder)
 
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
-        found = [asked(facts, "pnr") for facts in batch.facts]
+        both = [asked_of_both(facts) for facts in batch.facts]
+        found = [pair and pair[1] for pair in both]
         right = np.full(len(batch), np.nan)
         known = [k for k, one in enumerate(found) if one is not None]
         if known:

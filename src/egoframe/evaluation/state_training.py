@@ -13,9 +13,11 @@ from egoframe.errors import UserError
 from egoframe.evaluation.state import (
     QUESTIONS,
     SIDE,
+    Asked,
     Moment,
     StateRecogniser,
     asked,
+    asked_of_both,
     surroundings,
 )
 from egoframe.frames import load_frames, to_signed
@@ -78,7 +80,7 @@ def train_state_recogniser(config: StateConfig) -> dict[str, float]:
 @torch.no_grad()
 def accuracy(model: StateRecogniser, dataset: Path) -> dict[str, float]:
     """The share of right answers about true frames of the validation split, by question and in
-    all."""
+    all; input frames are also asked about where the thing will be."""
     seen = _seen(dataset, "validation", SIDE)
     model.eval()
     odds = torch.cat([model.forward(to_signed(part)) for part in seen.pictures.split(TOGETHER)])
@@ -91,12 +93,12 @@ def accuracy(model: StateRecogniser, dataset: Path) -> dict[str, float]:
 def _seen(folder: Path, split: str, side: int) -> _Seen:
     dataset = open_pairs(folder, split)
     frames = load_frames(dataset)
-    found = [
-        (k, moment, one)
-        for k, facts in enumerate(dataset["facts"])
-        for moment, name in enumerate(MOMENTS)
-        if (one := asked(facts, name)) is not None
-    ]
+    found: list[tuple[int, int, Asked]] = []
+    for k, facts in enumerate(dataset["facts"]):
+        own = ((moment, asked(facts, name)) for moment, name in enumerate(MOMENTS))
+        found += [(k, moment, one) for moment, one in own if one is not None]
+        if (both := asked_of_both(facts)) is not None:  # as one asks of a picture that copies it
+            found.append((k, 0, both[1]._replace(answer=both[0].answer)))
     if not found:
         raise UserError(f"{folder}: knows no facts; only recordings of the built-in kitchen do")
     pictures = []
@@ -107,7 +109,7 @@ def _seen(folder: Path, split: str, side: int) -> _Seen:
         pictures.append(surroundings(whole, boxes, side).round().byte())
     ids = dataset["pair_id"]
     return _Seen(
-        [f"{ids[k]} {MOMENTS[moment]}" for k, moment, _ in found],
+        [f"{ids[k]} {MOMENTS[moment]} {one.box}" for k, moment, one in found],
         torch.cat(pictures),
         torch.tensor([one.question for *_, one in found]),
         torch.tensor([float(one.answer) for *_, one in found]),

@@ -39,7 +39,7 @@ class Column:
 
 COLUMNS = {
     "recognised": Column("action recognised", "%"),
-    "state": Column("state right", "%"),
+    "state": Column("state changed", "%"),
     "judge action": Column("action shown, says the judge", "%"),
     "judge hands": Column("hands seen, says the judge", "%"),
     "judge places": Column("hands in their places, says the judge", "%"),

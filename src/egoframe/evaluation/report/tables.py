@@ -99,9 +99,9 @@ def comparison_table(report: dict[str, Any]) -> str:
 
 
 def verb_table(report: dict[str, Any]) -> str:
-    """By verb: the first figures of every row but the truth."""
+    """By verb: the first figures of what was drawn."""
     columns = dict(list(shown(report).items())[:VERB_FIGURES])
-    subjects = [name for name in report["rows"] if name not in (TRUTH, COPY)] or [COPY]
+    subjects = list(report["drawn_with"]) or [COPY]
     heads = "".join(
         f"<th>{escape(name)}: {escape(column.title)}</th>"
         for name in subjects
