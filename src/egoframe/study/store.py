@@ -86,7 +86,7 @@ class Store:
         except ModuleNotFoundError as error:
             raise UserError(
                 f"{self.name}: no database for answers, as {error.name} is not installed; for "
-                'PostgreSQL: pip install "psycopg[binary]"'
+                'PostgreSQL: pip install "egoframe[postgres]"'
             ) from None
         except SQLAlchemyError as error:
             raise UserError(f"{self.name}: no database for answers ({first_line(error)})") from None
