@@ -147,12 +147,15 @@ def test_metrics_that_cannot_be_had_are_left_out_or_refused(folder, tmp_path, mo
         )
     with pytest.raises(UserError, match="no such metric or weights"):
         evaluate(request(folder, metrics=("beauty",)), tmp_path)
+    for name in ("truth", "copy of the input", "..", "a/b"):
+        with pytest.raises(UserError, match="is no name for what is measured"):
+            evaluate(request(folder, subjects={name: str(folder / "ours")}), tmp_path)
     with pytest.raises(UserError, match="no folder of pictures, nor a model"):
         evaluate(request(folder, subjects={"a": str(tmp_path / "nobody")}), tmp_path)
 
 
 def test_the_pages_words_are_escaped_and_it_asks_nobody(folder, tmp_path):
-    evil = '<script>alert("x")</script>'
+    evil = '<script>alert("x")<script>'
     asked = request(folder, subjects={evil: str(folder / "ours")})
     evaluate(asked, tmp_path, workers=1)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -102,7 +102,7 @@ def _named(subjects: list[str]) -> dict[str, str]:
         name, equals, what = subject.partition("=")
         if not equals:
             name, what = Path(subject.rstrip("/")).name, subject
-        if not name or name in named or "/" in name:
+        if not name or name in named:
             raise UserError(f"{subject}: give each another name, as NAME={what or subject}")
         named[name] = what
     return named

@@ -88,6 +88,9 @@ def evaluate(
     protocol = choose_metric_protocol(request.protocol)
     if request.stretch and not protocol.stretches:
         raise UserError(f"--stretch: protocol {protocol.name} leaves pictures as they are")
+    for name in request.subjects:
+        if name in (TRUTH, COPY, MEAN) or "/" in name or name.startswith("."):
+            raise UserError(f"{name}: is no name for what is measured; give another, as NAME=…")
     wanted = request.metrics or tuple(name for name in METRICS if name not in ASKED_FOR)
     specs, left_out = available(wanted, request.protocol, request.weights or {}, request.device)
     if request.metrics and left_out:
