@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from egoframe.contact_sheet import contact_sheet
 from egoframe.enhancer.model import Enhancer
+from egoframe.errors import UserError, first_line
 from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator import familiarity
 from egoframe.generator.autoencoder import decode
@@ -61,6 +63,8 @@ def write_pipeline(
     Arguments:
         features: a folder that keeps what is familiar, which takes minutes to learn and depends on
             the dataset and the enhancer alone, as the features in it do.
+    Raises:
+        UserError: it cannot be written.
     """
     known = pipeline.familiarity or (features and familiarity.load(features))
     if known is None and pipeline.enhancer is not None:
@@ -74,14 +78,20 @@ def write_pipeline(
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
             part.eval().half()
-    pipeline.save_pretrained(folder)
-    if known:
-        familiarity.save(known, folder)
-    for path in folder.rglob("*.json"):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if told.keys() & {"_name_or_path", "name_or_path"}:
-            kept = {k: v for k, v in told.items() if not k.endswith("name_or_path")}
-            path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    try:
+        pipeline.save_pretrained(folder)
+        if known:
+            familiarity.save(known, folder)
+        for path in folder.rglob("*.json"):
+            told = json.loads(path.read_text(encoding="utf-8"))
+            if told.keys() & {"_name_or_path", "name_or_path"}:
+                kept = {k: v for k, v in told.items() if not k.endswith("name_or_path")}
+                path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{folder}: cannot be written ({first_line(error)}); make room, and the same command "
+            "goes on"
+        ) from None
 
 
 def drawn_as(kind: str) -> dict[str, Any]:

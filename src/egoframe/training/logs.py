@@ -14,7 +14,7 @@ from PIL.Image import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from egoframe.errors import UserError
+from egoframe.errors import UserError, first_line
 from egoframe.training.checkpoints import write_whole
 from egoframe.training.config import flat
 
@@ -72,11 +72,21 @@ class Log:
             raise UserError(f"{self.file.name}: cannot be written ({error.strerror})") from None
 
     def pictures(self, step: int, pictures: Mapping[str, Image]) -> None:
-        """Keep sample pictures under `samples/`, and show them in the trackers."""
+        """Keep sample pictures under `samples/`, and show them in the trackers.
+
+        Raises:
+            UserError: they cannot be written.
+        """
         folder = self.stage.out / "samples"
-        folder.mkdir(exist_ok=True)
         for name, picture in pictures.items():
-            picture.save(folder / f"{step:08d}-{name}.jpg", quality=90)
+            try:
+                folder.mkdir(exist_ok=True)
+                picture.save(folder / f"{step:08d}-{name}.jpg", quality=90)
+            except OSError as error:
+                raise UserError(
+                    f"{folder}: cannot be written ({first_line(error)}); make room, and the same "
+                    "command goes on"
+                ) from None
             for tracker in self.accelerator.trackers:
                 form = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
                 tracker.log_images({name: np.asarray(picture)[None]}, step=step, **form)
