@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from egoframe.errors import UserError
+from egoframe.pairs import FRAMES
 
 if TYPE_CHECKING:
     import datasets
@@ -28,7 +29,7 @@ def load_frames(dataset: datasets.Dataset) -> Tensor:
 
     def load(index: int) -> None:
         row = dataset[index]
-        for place, name in enumerate(("input_frame", "action_frame")):
+        for place, name in enumerate(FRAMES):
             picture = np.asarray(row[name].convert("RGB"))
             if picture.shape != first.shape:
                 raise UserError(

@@ -107,6 +107,19 @@ def save_png(picture: Image.Image, path: Path, text: dict[str, str]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
+def make_folder(path: Path) -> Path:
+    """A folder, made where it is not there yet.
+
+    Raises:
+        UserError: it cannot be.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made ({error.strerror}); give another folder") from None
+    return path
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file, whole or not at all.
 

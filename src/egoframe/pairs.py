@@ -7,6 +7,8 @@ with no code of ours, beside a card and `rejected.parquet`.
 from __future__ import annotations
 
 import glob
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import datasets
 
 SPLITS = ("train", "validation")
+FRAMES = ("input_frame", "action_frame")
 SHARD_ROWS = 1000
 ROW_GROUP = 100  # rows read at once
 ARTICLES = ("the", "a", "an")
@@ -171,7 +174,7 @@ def _figures() -> dict[str, datasets.Value]:
 def to_row(record: ActionPair | RejectedClip) -> dict[str, Any]:
     """A pair, or a clip that made none, as a row of its table."""
     row = asdict(record)
-    for frame in ("input_frame", "action_frame"):
+    for frame in FRAMES:
         row[frame] = row[frame] and {"bytes": row[frame], "path": None}
     return row
 
@@ -322,6 +325,26 @@ def open_described(folder: str | Path, split: str, by: str | None = None) -> dat
             f"write them with `egoframe describe {folder}`"
         )
     return dataset
+
+
+def digest(split: datasets.Dataset, columns: Sequence[str] | None = None) -> str:
+    """SHA-256 of what a whole split tells, and of the bytes that each of its frames takes.
+
+    Arguments:
+        columns: of what is told; all, if None.
+    """
+    import pyarrow.compute as pc
+
+    told = (
+        split.remove_columns(list(FRAMES))
+        if columns is None
+        else split.select_columns(list(columns))
+    )
+    sizes = {
+        name: pc.binary_length(pc.struct_field(split.data.column(name), "bytes")).to_pylist()
+        for name in FRAMES
+    }
+    return hashlib.sha256(json.dumps({**told.to_dict(), **sizes}).encode()).hexdigest()
 
 
 def read_rows(

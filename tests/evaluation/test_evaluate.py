@@ -154,6 +154,25 @@ def test_metrics_that_cannot_be_had_are_left_out_or_refused(folder, tmp_path, mo
         evaluate(request(folder, subjects={"a": str(tmp_path / "nobody")}), tmp_path)
 
 
+def test_a_damaged_file_of_what_was_measured_is_named(folder, tmp_path):
+    evaluate(request(folder), tmp_path, workers=1)
+    file = next((tmp_path / "measured").iterdir())
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(UserError, match=r"is damaged .* delete it"):
+        evaluate(request(folder), tmp_path, workers=1)
+    file.unlink()
+    evaluate(request(folder), tmp_path, workers=1)
+
+
+def test_what_is_missing_is_told_before_networks_are_fetched(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("egoframe.evaluation.evaluate.available", None)
+    with pytest.raises(UserError, match="no dataset"):
+        evaluate(request(folder, dataset=str(tmp_path), metrics=None), tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no picture of 12 of 12 pairs"):
+        evaluate(request(folder, subjects={"a": str(tmp_path / "empty")}), tmp_path / "out")
+
+
 def test_the_pages_words_are_escaped_and_it_asks_nobody(folder, tmp_path):
     evil = '<script>alert("x")<script>'
     asked = request(folder, subjects={evil: str(folder / "ours")})

@@ -63,10 +63,16 @@ def test_a_picture_depends_on_its_pair_alone(config, whole, tmp_path):
         assert np.abs(apart[0] - apart[1]).max() <= 1
 
 
-def test_what_cannot_be_drawn_is_refused(config, whole, tmp_path):
+def test_what_cannot_be_drawn_is_refused(config, whole, tmp_path, monkeypatch):
     seeded = SetConfig(config.dataset, config.model, "train", seed=1, device="cpu")
     with pytest.raises(UserError, match="another seed"):
         next(generate_set(seeded, whole))
+    others = tmp_path / "others"  # with other frames, and the same names
+    monkeypatch.setattr("tests.little_dataset.COLORS", ("green", "grey"))
+    write_dataset(others, described=False)
+    elsewhere = SetConfig(str(others), config.model, "train", device="cpu")
+    with pytest.raises(UserError, match="another pairs_sha256"):
+        next(generate_set(elsewhere, whole))
     told = json.loads((whole / "settings.json").read_text(encoding="utf-8"))
     assert "model" not in told  # a path of this machine
     described = SetConfig(config.dataset, config.model, "train", 1, "dataset", device="cpu")

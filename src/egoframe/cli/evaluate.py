@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from egoframe.cli.options import Device, Engine, Pairs, Split, Workers
 from egoframe.cli.output import finish, note, progress
 from egoframe.errors import UserError
 
@@ -18,10 +19,8 @@ def evaluate(
         list[str] | None,
         typer.Argument(help="Models, or folders with a picture for each pair; or NAME=ONE."),
     ] = None,
-    split: Annotated[Literal["train", "validation"], typer.Option(help="Which.")] = "validation",
-    pairs: Annotated[
-        int | None, typer.Option(min=1, help="How many, at random; all by default.")
-    ] = None,
+    split: Split = "validation",
+    pairs: Pairs = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice, and of what models draw.")] = 0,
     protocol: Annotated[
         str, typer.Option(help="corrected, or paper: as the authors' code draws and measures.")
@@ -35,15 +34,9 @@ def evaluate(
     weights: Annotated[
         list[str] | None, typer.Option(help="A metric's file or folder, such as clip=FOLDER.")
     ] = None,
-    engine: Annotated[
-        Literal["processes", "ray"], typer.Option(help="Where it runs.")
-    ] = "processes",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes: one a core, or one on a GPU.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
-    ] = None,
+    engine: Engine = "processes",
+    workers: Workers = None,
+    device: Device = None,
     json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
 ) -> None:
     """Measure drawn pictures, beside the copied input and the mean frame.

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from egoframe.cli.options import Bits, Dtype
+from egoframe.cli.options import (
+    Device,
+    EnhancerBits,
+    ImageGuidance,
+    Model,
+    Sampler,
+    Steps,
+    TextGuidance,
+    WeightsDtype,
+)
 from egoframe.cli.output import finish, note, progress, warnings_as_notes
 from egoframe.errors import UserError
 
@@ -17,25 +26,13 @@ def generate(
     image: Annotated[Path, typer.Argument(help="A first-person photo: JPEG, PNG or WebP.")],
     action: Annotated[str, typer.Argument(help='Such as "open the drawer".')],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("."),
-    model: Annotated[
-        str,
-        typer.Option(help="kitchen, lego-ego4d, lego-epic, lego-…-scaleup, a folder or a hub id."),
-    ] = "kitchen",
+    model: Model = "kitchen",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same picture.")] = 0,
     num_images: Annotated[int, typer.Option(min=1, max=64, help="How many to draw.")] = 1,
-    sampler: Annotated[
-        str | None,
-        typer.Option(help="scheduler, euler_ancestral, ddim, dpm++2m or unipc; else the model's."),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Of the sampler; the model's by default.")
-    ] = None,
-    text_guidance: Annotated[
-        float | None, typer.Option(help="How strictly to follow the words.")
-    ] = None,
-    image_guidance: Annotated[
-        float | None, typer.Option(help="How strictly to keep the photo.")
-    ] = None,
+    sampler: Sampler = None,
+    steps: Steps = None,
+    text_guidance: TextGuidance = None,
+    image_guidance: ImageGuidance = None,
     guidance_interval: Annotated[
         tuple[float, float],
         typer.Option(help="Share of noise levels, 0 (clean) to 1, that are guided."),
@@ -49,16 +46,9 @@ def generate(
     no_enhance: Annotated[
         bool, typer.Option("--no-enhance", help="Draw from the bare action.")
     ] = False,
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
-    ] = None,
-    dtype: Annotated[
-        Dtype | None,
-        typer.Option(help="Of the weights: float32 on a CPU, float16 on a GPU."),
-    ] = None,
-    bits: Annotated[
-        Bits | None, typer.Option(help="Quantise the enhancer's language model.")
-    ] = None,
+    device: Device = None,
+    dtype: WeightsDtype = None,
+    bits: EnhancerBits = None,
     offload: Annotated[
         bool, typer.Option("--offload", help="For small GPUs: keep there only what works.")
     ] = False,

@@ -7,58 +7,46 @@ from typing import Annotated, Literal
 
 import typer
 
-from egoframe.cli.options import Bits, Dtype
+from egoframe.cli.options import (
+    Device,
+    Engine,
+    EnhancerBits,
+    ImageGuidance,
+    Model,
+    Pairs,
+    Sampler,
+    Split,
+    Steps,
+    TextGuidance,
+    WeightsDtype,
+    Workers,
+)
 from egoframe.cli.output import finish, progress
 
 
 def generate_set(
     dataset: Annotated[str, typer.Argument(help="A dataset of action pairs: a folder or a URL.")],
     out: Annotated[Path, typer.Argument(help="Folder for the pictures.")],
-    model: Annotated[
-        str,
-        typer.Option(help="kitchen, lego-ego4d, lego-epic, lego-…-scaleup, a folder or a hub id."),
-    ] = "kitchen",
-    split: Annotated[Literal["train", "validation"], typer.Option(help="Which.")] = "validation",
-    pairs: Annotated[
-        int | None, typer.Option(min=1, help="How many, at random; all by default.")
-    ] = None,
+    model: Model = "kitchen",
+    split: Split = "validation",
+    pairs: Pairs = None,
     words: Annotated[
         Literal["enhancer", "dataset", "label"],
         typer.Option(help="Who describes the action; label: nobody."),
     ] = "enhancer",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same pictures.")] = 0,
-    sampler: Annotated[
-        str | None,
-        typer.Option(help="scheduler, euler_ancestral, ddim, dpm++2m or unipc; else the model's."),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, max=1000, help="Of the sampler; the model's by default.")
-    ] = None,
-    text_guidance: Annotated[
-        float | None, typer.Option(help="How strictly to follow the words.")
-    ] = None,
-    image_guidance: Annotated[
-        float | None, typer.Option(help="How strictly to keep the photo.")
-    ] = None,
+    sampler: Sampler = None,
+    steps: Steps = None,
+    text_guidance: TextGuidance = None,
+    image_guidance: ImageGuidance = None,
     protocol: Annotated[
         str, typer.Option(help="corrected, or paper: as the authors' code draws and keeps them.")
     ] = "corrected",
-    engine: Annotated[
-        Literal["processes", "ray"], typer.Option(help="Where it runs.")
-    ] = "processes",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes: one a core, or one on a GPU.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
-    ] = None,
-    dtype: Annotated[
-        Dtype | None,
-        typer.Option(help="Of the weights: float32 on a CPU, float16 on a GPU."),
-    ] = None,
-    bits: Annotated[
-        Bits | None, typer.Option(help="Quantise the enhancer's language model.")
-    ] = None,
+    engine: Engine = "processes",
+    workers: Workers = None,
+    device: Device = None,
+    dtype: WeightsDtype = None,
+    bits: EnhancerBits = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Draw a picture for each pair of a split, for `egoframe evaluate` and `egoframe study`.

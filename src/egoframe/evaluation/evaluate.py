@@ -28,7 +28,7 @@ from egoframe.evaluation.measuring import (
     mean_frame,
     measure,
 )
-from egoframe.evaluation.metrics import ASKED_FOR, METRICS, available
+from egoframe.evaluation.metrics import ASKED_FOR, METRICS, PIXELS, available
 from egoframe.evaluation.protocol import choose_metric_protocol
 from egoframe.evaluation.report.page import make_page
 from egoframe.evaluation.summary import (
@@ -40,9 +40,9 @@ from egoframe.evaluation.summary import (
     with_similarities,
 )
 from egoframe.generator.bulk import SETTINGS, SetConfig, generate_set
-from egoframe.images import open_photo, write_bytes
+from egoframe.images import make_folder, open_photo, write_bytes
 from egoframe.models import DEFAULT
-from egoframe.pictures import choose_pairs
+from egoframe.pictures import choose_pairs, find_pictures
 from egoframe.released import RELEASES, home
 
 MEAN = "mean frame"
@@ -91,7 +91,12 @@ def evaluate(
     for name in request.subjects:
         if name in (TRUTH, COPY, MEAN) or "/" in name or name.startswith("."):
             raise UserError(f"{name}: is no name for what is measured; give another, as NAME=…")
-    wanted = request.metrics or tuple(name for name in METRICS if name not in ASKED_FOR)
+    pairs = choose_pairs(request.dataset, request.split, request.pairs, request.seed)
+    known = dict.fromkeys(choose_pairs(request.dataset, request.split)["pair_id"])
+    for what in filter(_is_pictures, request.subjects.values()):  # before networks are fetched
+        find_pictures(Path(what), list(pairs["pair_id"]), known)
+    chosen = request.metrics or tuple(name for name in METRICS if name not in ASKED_FOR)
+    wanted = tuple(dict.fromkeys((PIXELS, *chosen)))  # pictures are ranked by their pixels
     specs, left_out = available(wanted, request.protocol, request.weights or {}, request.device)
     if request.metrics and left_out:
         raise UserError(next(iter(left_out.values())))
@@ -100,7 +105,7 @@ def evaluate(
         request.seed, request.protocol, request.stretch, request.device,
     )  # fmt: skip
     subjects = [Subject(TRUTH, "truth"), Subject(COPY, "copy")]
-    mean = mean_frame(request.dataset, _folder(out) / "mean.png")
+    mean = mean_frame(request.dataset, make_folder(out) / "mean.png")
     if mean is None:
         left_out[MEAN] = "the dataset has no train split to take it from"
     else:
@@ -109,7 +114,6 @@ def evaluate(
         place = _drawn(request, name, what, out, engine, workers, progress)
         subjects.append(Subject(name, "pictures", place))
     measured = measure(config, subjects, engine, workers, partial(progress, "measuring"))
-    pairs = choose_pairs(request.dataset, request.split, request.pairs, request.seed)
     report = {
         "name": Path(request.dataset.rstrip("/")).name,
         "split": request.split,
@@ -127,12 +131,8 @@ def evaluate(
     return report
 
 
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be made ({error.strerror}); give another folder") from None
-    return path
+def _is_pictures(what: str) -> bool:
+    return Path(what).is_dir() and not (Path(what) / "model_index.json").exists()
 
 
 def _drawn(
@@ -145,10 +145,9 @@ def _drawn(
     progress: Progress,
 ) -> Path:
     """The folder of a subject's pictures, which a model draws first."""
-    path = Path(what)
-    if path.is_dir() and not (path / "model_index.json").exists():
-        return path
-    if not path.exists() and what.count("/") != 1 and what not in (DEFAULT, *RELEASES):
+    if _is_pictures(what):
+        return Path(what)
+    if not Path(what).exists() and what.count("/") != 1 and what not in (DEFAULT, *RELEASES):
         raise UserError(f"{what}: no folder of pictures, nor a model")
     config = SetConfig(
         request.dataset, what, request.split, request.pairs, seed=request.seed,

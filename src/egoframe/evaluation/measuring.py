@@ -17,24 +17,25 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from PIL import Image
 
 from egoframe.engine import EngineName, WorkerDied, run_tasks
-from egoframe.errors import UserError
+from egoframe.errors import UserError, first_line
 from egoframe.evaluation.batch import Metric, batches, open_drawn
 from egoframe.evaluation.metrics import MetricSpec, open_metric
 from egoframe.evaluation.protocol import choose_metric_protocol
-from egoframe.images import write_bytes
+from egoframe.images import make_folder, write_bytes
+from egoframe.pairs import FRAMES
 from egoframe.pictures import choose_pairs, find_pictures
 
 if TYPE_CHECKING:
     import datasets
 
 PART = 64  # pairs measured together
-FRAMES = ("input_frame", "action_frame")
 Kind = Literal["pictures", "truth", "copy", "mean"]
 Figures = dict[str, np.ndarray]  # (N,), and features (N, D), by name
 
@@ -94,7 +95,7 @@ def measure(
         (part, [(s, [paths[s.name][k] for k in part] if s.name in paths else []) for s in subjects])
         for part in parts
     ]
-    config.cache.mkdir(parents=True, exist_ok=True)
+    make_folder(config.cache)
     if config.device != "cpu":
         workers = 1
     files: dict[int, dict[str, list[str]]] = {}
@@ -118,16 +119,20 @@ def _gathered(config: Measuring, parts: list[list[str]]) -> Figures:
     found: dict[str, list[np.ndarray]] = {}
     for files in parts:
         for file in files:
-            with np.load(config.cache / file) as kept:
-                for figure in kept.files:
-                    found.setdefault(figure, []).append(kept[figure])
+            try:
+                with np.load(config.cache / file) as kept:
+                    for figure in kept.files:
+                        found.setdefault(figure, []).append(kept[figure])
+            except (OSError, ValueError, EOFError, BadZipFile) as error:
+                raise UserError(
+                    f"{config.cache / file}: is damaged ({first_line(error)}); delete it, and the "
+                    "same command measures it anew"
+                ) from None
     return {figure: np.concatenate(values) for figure, values in found.items()}
 
 
 def mean_frame(dataset: str, out: Path, side: int = 256, most: int = 1000) -> Path | None:
     """The mean action frame of the training split, written to `out`; None without such a split."""
-    if out.exists():
-        return out
     try:
         pairs = choose_pairs(dataset, "train", most)
     except UserError:

@@ -21,7 +21,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow.compute as pc
 import torch
 from PIL import Image
 from rich.console import Console
@@ -39,12 +38,11 @@ from egoframe.generator.autoencoder import encode, open_autoencoder
 from egoframe.generator.pipeline import named
 from egoframe.generator.tokenizer import LENGTH
 from egoframe.models import fingerprint
-from egoframe.pairs import open_described, open_pairs
+from egoframe.pairs import FRAMES, digest, open_described, open_pairs
 from egoframe.training import Batch
 from egoframe.training.checkpoints import read_json, write_whole
 
 BATCH = 32  # pairs
-FRAMES = ["input_frame", "action_frame"]
 LATENTS = ("input_latents", "action_latents")
 EMBEDS = ("image_states", "text_embeds")
 PART = 16 * BATCH  # pairs in a file
@@ -211,7 +209,7 @@ def make_features(folder: Path, recipe: Recipe) -> CachedFeatures:
 
 def _check_same_recipe(path: Path, recipe: Recipe) -> None:
     told = {
-        "dataset": _sha256(_told(recipe.open())),
+        "dataset": digest(recipe.open()),
         "vae": fingerprint(recipe.vae),
         "enhancer": _sha256([fingerprint(Path(part)) for part in parts(recipe.enhancer)]),
         "tokenizer": _sha256(sorted(recipe.tokenizer.get_vocab().items())),
@@ -230,15 +228,6 @@ def _check_same_recipe(path: Path, recipe: Recipe) -> None:
             f"{path.parent}: holds features of another {', '.join(changed)}; give another out "
             "folder, or delete this one to make them afresh"
         )
-
-
-def _told(dataset: Any) -> dict[str, Any]:
-    """All that a dataset tells, and the bytes that each frame takes."""
-    sizes = {
-        name: pc.binary_length(pc.struct_field(dataset.data.column(name), "bytes")).to_pylist()
-        for name in FRAMES
-    }
-    return {**dataset.remove_columns(FRAMES).to_dict(), **sizes}
 
 
 def _sha256(value: Any) -> str:
