@@ -9,6 +9,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("LP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # read when Ray is imported
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -29,6 +30,14 @@ def renderer_available() -> None:
     reason = unavailable()
     if reason:
         pytest.skip(reason)
+
+
+@pytest.fixture
+def ray() -> Iterator[Any]:
+    """Ray, which is ended after the test."""
+    ray = pytest.importorskip("ray")
+    yield ray
+    ray.shutdown()
 
 
 @pytest.fixture(scope="module")  # no longer: its event loop would be in other tests' way

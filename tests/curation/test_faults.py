@@ -140,12 +140,8 @@ def test_the_number_of_workers_changes_nothing(spoilt, undisturbed, tmp_path):
     assert content(build(spoilt[0], tmp_path / "pairs", workers=5)) == content(undisturbed)
 
 
-def test_a_cluster_gives_the_same_dataset(spoilt, undisturbed, tmp_path):
-    ray = pytest.importorskip("ray")
+def test_a_cluster_gives_the_same_dataset(ray, spoilt, undisturbed, tmp_path):
     source = EpicSource(spoilt[0])
     folder = Folder(tmp_path / "pairs")
-    try:
-        list(build_dataset(source.clips(), folder, CONFIG, 2, "ray", source.anomalies))
-    finally:
-        ray.shutdown()
+    list(build_dataset(source.clips(), folder, CONFIG, 2, "ray", source.anomalies))
     assert content(folder) == content(undisturbed)

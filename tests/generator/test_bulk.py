@@ -44,8 +44,7 @@ def test_a_set_drawn_with_stops_by_two_workers_equals_one_drawn_in_one_go(config
 
 
 @pytest.mark.slow
-def test_a_cluster_draws_the_same(config, whole, tmp_path):
-    pytest.importorskip("ray")
+def test_a_cluster_draws_the_same(ray, config, whole, tmp_path):
     some = SetConfig(config.dataset, config.model, "train", device="cpu")
     for path in sorted(whole.glob("*.png"))[8:]:
         (tmp_path / path.name).write_bytes(path.read_bytes())

@@ -28,6 +28,8 @@ def run_on_ray(
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # A thread that Ray Data left behind would start another Ray while this one starts.
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     # Ray of this machine's own: whatever else fills the memory, Ray would kill every worker and try
     # again for ever. The system itself ends workers first where memory is short.
     os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
