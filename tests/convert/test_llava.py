@@ -96,7 +96,7 @@ def test_its_logits_are_those_of_its_parts(made, enhancer):
     weights = state(settings)
     language = language_model(settings).eval()
     language.load_state_dict({k: v for k, v in weights.items() if k in language.state_dict()})
-    inputs = enhancer._inputs([photo()], ["open drawer"])
+    inputs = enhancer.inputs([photo()], [question("open drawer")])
     here = inputs["input_ids"][0] == enhancer.model.config.image_token_id
     assert here.sum() == 16
     ids = torch.where(here, 0, inputs["input_ids"][0])
@@ -123,7 +123,7 @@ def test_the_projector_is_the_linear_layer_bit_for_bit(made, tmp_path, dtype):
 
 @torch.no_grad()
 def test_image_features_are_clips_patches_projected(made, enhancer):
-    pixels = enhancer._inputs([photo()], ["x"])["pixel_values"]
+    pixels = enhancer.inputs([photo()], ["x"])["pixel_values"]
     wanted = seen_by_hand(pixels, state(told(made / "release")))
     torch.testing.assert_close(enhancer.embed_images([photo()]), wanted, atol=1e-6, rtol=0)
 
@@ -138,7 +138,7 @@ def test_a_tower_in_the_release_is_taken_if_it_was_trained(made, tmp_path, train
         (clip / "model.safetensors").unlink()
     convert_llava(tmp_path / "release", tmp_path / "model", clip)
     enhancer = Enhancer.from_pretrained(tmp_path / "model")
-    pixels = enhancer._inputs([photo()], ["x"])["pixel_values"]
+    pixels = enhancer.inputs([photo()], ["x"])["pixel_values"]
     plus = 0.01 if trained else 0
     wanted = seen_by_hand(pixels, state(told(tmp_path / "release")), plus)
     torch.testing.assert_close(enhancer.embed_images([photo()]), wanted, atol=1e-6, rtol=0)
@@ -176,10 +176,13 @@ def test_prompt_and_answer_are_tokenised_as_in_its_training(enhancer):
     before = alone(f"[INST] <<SYS>>\n{SYSTEM}\n<</SYS>>\n\n")
     after = alone(f"\n{question('open drawer')} [/INST]")
     image = [tokenizer.convert_tokens_to_ids("<image>")] * 16
-    prompt = enhancer._inputs([photo()], ["open drawer"])["input_ids"][0].tolist()
+    prompt = enhancer.inputs([photo()], [question("open drawer")])["input_ids"][0].tolist()
     assert prompt == [1, *before, *image, *after]
     both = alone(f"\n{question('open drawer')} [/INST] {WORDS[0]} ")
-    assert enhancer._answer_tokens("open drawer", WORDS[0]).tolist() == [*both[len(after) :], 2]
+    assert enhancer._answer_tokens(question("open drawer"), WORDS[0]).tolist() == [
+        *both[len(after) :],
+        2,
+    ]
 
 
 def test_its_answers_may_be_long_and_it_knows_its_marks(enhancer):
@@ -264,7 +267,7 @@ def test_a_sentencepiece_model_will_do_for_a_tokenizer(made, release, tmp_path):
         pieces.encode(text)
         for text in (f"[INST] <<SYS>>\n{SYSTEM}\n<</SYS>>\n\n", f"\n{question('cut')} [/INST]")
     )
-    prompt = enhancer._inputs([photo()], ["cut"])["input_ids"][0].tolist()
+    prompt = enhancer.inputs([photo()], [question("cut")])["input_ids"][0].tolist()
     assert prompt == [1, *before, *[len(pieces)] * 16, *after]
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from egoframe.enhancer.model import MAX_TOKENS, Enhancer
 from egoframe.enhancer.opening import open_processor
+from egoframe.enhancer.prompts import question
 from egoframe.errors import UserError
 from tests.enhancer.families import ANSWER_TOKENS, FAMILIES, WIDTH, WORDS
 
@@ -54,7 +55,7 @@ def test_it_sees_and_describes(family, enhancer):
 
 def test_image_embeddings_are_what_stands_at_the_image_tokens(enhancer):
     """Against what enters the language model itself."""
-    inputs, seen = enhancer._inputs(TWO, ACTIONS), []
+    inputs, seen = enhancer.inputs(TWO, list(map(question, ACTIONS))), []
     base = enhancer.model.base_model
     language = getattr(base, "language_model", None) or base.text_model
     hook = language.register_forward_pre_hook(
@@ -71,7 +72,7 @@ def test_image_embeddings_are_what_stands_at_the_image_tokens(enhancer):
 def test_a_given_answer_has_the_states_of_generating_it(enhancer):
     """Against transformers' own states of every step; one answer ends before the other."""
     settings = enhancer.model.generation_config
-    inputs = enhancer._inputs(TWO, ACTIONS)
+    inputs = enhancer.inputs(TWO, list(map(question, ACTIONS)))
     assert len(set(inputs["attention_mask"].sum(1).tolist())) == 2
     length, end = inputs["input_ids"].shape[1], settings.eos_token_id
     try:
@@ -96,7 +97,7 @@ def test_a_given_answer_has_the_states_of_generating_it(enhancer):
 
 def test_a_given_text_is_told_as_the_model_would_tell_it(family, enhancer):
     tokenizer = enhancer.processor.tokenizer
-    tokens = enhancer._answer_tokens(ACTIONS[0], WORDS[0])
+    tokens = enhancer._answer_tokens(question(ACTIONS[0]), WORDS[0])
     assert tokenizer.convert_ids_to_tokens(tokens)[0] == FIRST_WORD[family]
     assert tokens[-1] == tokenizer.eos_token_id
     out = enhancer(TWO, ACTIONS, WORDS[:2])
@@ -154,7 +155,7 @@ def test_llamas_space_before_its_end_token_is_kept():
         "{% for m in messages %}{% if m.role == 'user' %}[INST] <image>{{ m.content[1].text }} "
         "[/INST]{% else %} {{ m.content[0].text }} </s>{% endif %}{% endfor %}"
     )
-    tokens = enhancer._answer_tokens("open drawer", "The hand.")
+    tokens = enhancer._answer_tokens(question("open drawer"), "The hand.")
     named = enhancer.processor.tokenizer.convert_ids_to_tokens(tokens)
     assert named == ["▁The", "▁hand", ".", "▁", "</s>"]
 
@@ -162,7 +163,7 @@ def test_llamas_space_before_its_end_token_is_kept():
 def test_a_prompt_that_ends_in_a_space_takes_no_second_one():
     enhancer = FAMILIES["llava"]()
     enhancer.processor.chat_template = "<image>{{ messages[0].content[1].text }} Answer: "
-    tokens = enhancer._answer_tokens("open drawer", "The hand.")
+    tokens = enhancer._answer_tokens(question("open drawer"), "The hand.")
     named = enhancer.processor.tokenizer.convert_ids_to_tokens(tokens)
     assert named == ["The", "▁hand", ".", "</s>"]
 
@@ -170,9 +171,9 @@ def test_a_prompt_that_ends_in_a_space_takes_no_second_one():
 def test_a_template_that_writes_the_first_token_gets_no_second_one():
     enhancer = FAMILIES["llava"]()
     enhancer.processor.chat_template = "<s><image>{{ messages[0].content[1].text }}"
-    assert (enhancer._inputs(TWO[:1], ACTIONS[:1])["input_ids"] == 1).sum() == 1
+    assert (enhancer.inputs(TWO[:1], [question(ACTIONS[0])])["input_ids"] == 1).sum() == 1
     enhancer.processor.chat_template = "<image>{{ messages[0].content[1].text }}"
-    assert (enhancer._inputs(TWO[:1], ACTIONS[:1])["input_ids"] == 1).sum() == 1
+    assert (enhancer.inputs(TWO[:1], [question(ACTIONS[0])])["input_ids"] == 1).sum() == 1
 
 
 def test_a_picture_token_in_an_action_is_refused(enhancer):

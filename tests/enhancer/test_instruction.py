@@ -9,14 +9,17 @@ import torch
 from PIL import Image, ImageOps
 from torch.nn.functional import log_softmax
 
-from egoframe.enhancer.instruction import Lessons, answer_loss
+from egoframe.enhancer.instruction import LessonBatches, answer_loss
+from egoframe.enhancer.lessons import Lesson, describing
 from egoframe.enhancer.model import IGNORED, Enhancer
+from egoframe.enhancer.prompts import question
 from egoframe.errors import UserError
 from egoframe.pairs import open_described
 from tests.enhancer.families import FAMILIES, WORDS
 from tests.little_dataset import photo, write_dataset
 
 ACTIONS = ["open drawer", "take the big red mug"]  # of different lengths: one prompt is padded
+QUESTIONS = [question(action) for action in ACTIONS]
 ANSWERS = [WORDS[0], "The left hand opens it."]  # so are the answers
 PHOTOS = [photo("red"), photo("blue")]
 
@@ -40,7 +43,7 @@ def test_the_question_is_that_of_describing_token_for_token(enhancer, monkeypatc
         enhancer.model, "generate", lambda **given: asked.update(given) or generate(**given)
     )
     enhancer.describe(PHOTOS, ACTIONS)
-    lesson = enhancer.lesson(PHOTOS, ACTIONS, ANSWERS)
+    lesson = enhancer.lesson(PHOTOS, QUESTIONS, ANSWERS)
     start = asked["input_ids"].shape[1]
     for name in ("input_ids", "attention_mask"):
         assert torch.equal(lesson[name][:, :start], asked[name])
@@ -55,7 +58,7 @@ def test_the_answer_is_that_of_a_given_description_token_for_token(enhancer):
     )
     enhancer(PHOTOS, ACTIONS, ANSWERS)
     hook.remove()
-    lesson = enhancer.lesson(PHOTOS, ACTIONS, ANSWERS)
+    lesson = enhancer.lesson(PHOTOS, QUESTIONS, ANSWERS)
     labels = lesson.pop("labels")
     assert set(lesson) == set(seen) - {"use_cache"}
     for name, value in lesson.items():
@@ -73,8 +76,8 @@ def test_the_loss_is_the_cross_entropy_of_the_answers_tokens_alone(enhancer, dat
     total, count = 0.0, 0
     with torch.inference_mode():
         for pair in pairs:  # one by one, without padding
-            given = enhancer._inputs([pair["input_frame"]], [pair["action"]])
-            answer = enhancer._answer_tokens(pair["action"], pair["description"])
+            given = enhancer.inputs([pair["input_frame"]], [question(pair["action"])])
+            answer = enhancer._answer_tokens(question(pair["action"]), pair["description"])
             inputs = enhancer._answered(given, [answer])
             logits = enhancer.model(**inputs).logits[0, -len(answer) - 1 : -1]
             total -= log_softmax(logits, -1)[range(len(answer)), answer].sum().item()
@@ -84,17 +87,17 @@ def test_the_loss_is_the_cross_entropy_of_the_answers_tokens_alone(enhancer, dat
 
 def test_mirror_images_follow_from_seed_pair_and_epoch():
     enhancer, frame = FAMILIES["llava"](), photo("red")
-    pair = {"action": "open left drawer", "description": "It is left.", "input_frame": frame}
-    pairs = [pair | {"pair_id": str(number)} for number in range(40)]
+    pairs = [{"pair_id": str(number), "input_frame": frame} for number in range(40)]
+    asked = [Lesson(number, "input_frame", "Which left?", "It is left.") for number in range(40)]
 
     def told(seed: int, epoch: int) -> list[str]:
-        lessons = Lessons(enhancer, pairs, mirror=True, seed=seed)
+        lessons = LessonBatches(enhancer, pairs, asked, mirror=True, seed=seed)
         shown = []
         for number in random.Random(1).sample(range(len(pairs)), len(pairs)):
-            image, action, description = lessons._told(number, epoch)
-            side = "left" if "left" in description else "right"
-            assert action == f"open {side} drawer"
-            assert description == f"It is {side}."
+            image, words, answer = lessons._told(asked[number], epoch)
+            side = "left" if "left" in answer else "right"
+            assert words == f"Which {side}?"
+            assert answer == f"It is {side}."
             expected = frame if side == "left" else ImageOps.mirror(frame)
             assert image.tobytes() == expected.tobytes()
             shown.append(side)
@@ -104,8 +107,8 @@ def test_mirror_images_follow_from_seed_pair_and_epoch():
     assert 10 < first.count("right") < 30
     assert first == told(0, 0)
     assert first not in (told(0, 1), told(1, 0))
-    plain = Lessons(enhancer, pairs)
-    assert {plain._told(number, 0)[2] for number in range(len(pairs))} == {"It is left."}
+    plain = LessonBatches(enhancer, pairs, asked)
+    assert {plain._told(lesson, 0)[2] for lesson in asked} == {"It is left."}
 
 
 def test_a_damaged_photo_is_named(dataset):
@@ -116,19 +119,21 @@ def test_a_damaged_photo_is_named(dataset):
     table[1]["input_frame"] = {"bytes": file.getvalue()[:2000], "path": None}
     damaged = type(pairs).from_list(table, features=pairs.features)
     with pytest.raises(UserError, match="pair 1: its input frame is damaged"):
-        Lessons(FAMILIES["llava"](), damaged)([{"pair": 1, "epoch": 0}])
+        LessonBatches(FAMILIES["llava"](), damaged, describing(damaged))(
+            [{"lesson": 1, "epoch": 0}]
+        )
 
 
 def test_room_is_made_for_the_longest_answer_and_no_further(dataset):
     enhancer = FAMILIES["llava"]()
     settings = enhancer.model.generation_config
     settings.max_new_tokens = None
-    enhancer.make_room(ACTIONS, ANSWERS)
+    enhancer.make_room(QUESTIONS, ANSWERS)
     assert settings.max_new_tokens is None
     long = " ".join(WORDS[:2] * 6)
-    enhancer.make_room(ACTIONS[:1], [long])
-    answer = enhancer._answer_tokens(ACTIONS[0], long)
+    enhancer.make_room(QUESTIONS[:1], [long])
+    answer = enhancer._answer_tokens(QUESTIONS[0], long)
     assert settings.max_new_tokens == len(answer) > 77
     assert enhancer.processor.tokenizer.decode(answer[:-1]).strip() == long
     with pytest.raises(UserError, match="is a mark of the model"):
-        enhancer.make_room(ACTIONS[:1], ["The </s> hand."])
+        enhancer.make_room(QUESTIONS[:1], ["The </s> hand."])

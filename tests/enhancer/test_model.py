@@ -5,6 +5,7 @@ from PIL import Image
 
 from egoframe.enhancer.model import MAX_TOKENS, Enhancer
 from egoframe.enhancer.pretraining import IGNORED, pad, tokenize
+from egoframe.enhancer.prompts import question
 from egoframe.enhancer.small import new_model, new_processor
 from egoframe.errors import UserError
 
@@ -41,7 +42,7 @@ def test_embeddings_have_the_shapes_that_the_conditioner_reads(enhancer):
 def test_a_given_text_has_the_states_that_generating_it_has(enhancer):
     """Against transformers' own generate, which keeps the states of every step."""
     picture, action = photos(1), ["open drawer"]
-    inputs = enhancer._inputs(picture, action)
+    inputs = enhancer.inputs(picture, [question(action[0])])
     tokens = enhancer.model.generate(
         **inputs, do_sample=False, max_new_tokens=10, output_hidden_states=True,
         return_dict_in_generate=True,
@@ -84,7 +85,7 @@ def test_a_folder_that_is_no_model_is_named(tmp_path):
 
 
 def test_the_loss_counts_the_answer_alone(enhancer):
-    ids, start = tokenize(enhancer.processor, "open drawer", TEXTS[0])
+    ids, start = tokenize(enhancer.processor, question("open drawer"), TEXTS[0])
     _, labels = pad([(ids, start), (ids[:-2], start)], 0)
     assert (labels[0, :start] == IGNORED).all()
     assert labels[0, start:].tolist() == ids[start:]

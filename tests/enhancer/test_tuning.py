@@ -17,6 +17,7 @@ from torch.nn.functional import log_softmax
 
 from egoframe.enhancer import tuning
 from egoframe.enhancer.model import Enhancer
+from egoframe.enhancer.prompts import question
 from egoframe.enhancer.tuning import Lora, TuningConfig, TuningLoop, plan_tuning, tune_enhancer
 from egoframe.errors import UserError
 from egoframe.evaluation.descriptions import judge_tuning, summary
@@ -95,8 +96,8 @@ def test_the_first_loss_is_that_of_plain_logits_in_every_family(family, folder, 
     total, count = 0.0, 0
     for number in step_samples(0, 8, len(pairs), seed=0)[0].tolist():
         pair = pairs[number]
-        inputs = enhancer._inputs([pair["input_frame"]], [pair["action"]])
-        answer = enhancer._answer_tokens(pair["action"], pair["description"])
+        inputs = enhancer.inputs([pair["input_frame"]], [question(pair["action"])])
+        answer = enhancer._answer_tokens(question(pair["action"]), pair["description"])
         with torch.inference_mode():
             logits = enhancer.model(**enhancer._answered(inputs, [answer])).logits[0]
         told = log_softmax(logits[-len(answer) - 1 : -1], -1)
@@ -145,7 +146,7 @@ def test_merged_they_are_the_same_and_the_base_is_untouched(folder, tuned):
     base = AutoModelForImageTextToText.from_pretrained(folder / "base")
     beside = PeftModel.from_pretrained(base, tuned.out / "adapters").eval()
     merged = Enhancer.from_pretrained(whole)
-    inputs = merged.lesson(PHOTOS, ["take mug"] * 2, TRUE)
+    inputs = merged.lesson(PHOTOS, [question("take mug")] * 2, TRUE)
     labels = inputs.pop("labels")
     with torch.inference_mode():
         logits = [model(**inputs).logits[labels != -100] for model in (beside, merged.model)]

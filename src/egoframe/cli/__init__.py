@@ -20,6 +20,7 @@ from egoframe.cli import (
     generate,
     generate_set,
     kitchen,
+    next,
     study,
     train,
 )
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command("generate")(generate.generate)
 app.command("generate-set")(generate_set.generate_set)
+app.command("next")(next.next)
 app.command("evaluate")(evaluate.evaluate)
 app.command("describe")(describe.describe)
 app.command("enhance")(enhance.enhance)

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from egoframe.enhancer.opening import open_model, open_processor, parts
-from egoframe.enhancer.prompts import after_answer, check_marks, prompt_of
+from egoframe.enhancer.prompts import after_answer, asked, check_marks, question
 from egoframe.errors import UserError
 
 IGNORED = -100  # label of what a loss leaves out
@@ -110,7 +110,8 @@ class Enhancer:
                 pictures give different numbers of image tokens.
         """
         check_marks(self.processor.tokenizer, (*actions, *(descriptions or ())))
-        inputs = self._inputs(images, actions)
+        questions = [question(action) for action in actions]
+        inputs = self.inputs(images, questions)
         image_states, image_embeds = self._image_embeds(inputs)
         if descriptions is None:
             with self._last_states() as seen:
@@ -118,8 +119,8 @@ class Enhancer:
             states = torch.cat(seen, 1)
         else:
             answers = [
-                self._answer_tokens(action, text)
-                for action, text in zip(actions, descriptions, strict=True)
+                self._answer_tokens(words, text)
+                for words, text in zip(questions, descriptions, strict=True)
             ]
             states = self._states(inputs, [answer[:MAX_TOKENS] for answer in answers])
         mask = torch.zeros(len(answers), MAX_TOKENS, dtype=torch.bool, device=states.device)
@@ -128,7 +129,7 @@ class Enhancer:
         text_embeds = states.new_zeros(*mask.shape, states.shape[-1])
         text_embeds[:, : states.shape[1]] = states
         text_embeds *= mask[..., None]
-        return Enhancement(self._decode(answers), image_embeds, text_embeds, mask, image_states)
+        return Enhancement(self.decode(answers), image_embeds, text_embeds, mask, image_states)
 
     @torch.inference_mode()
     def describe(
@@ -140,7 +141,8 @@ class Enhancer:
     ) -> list[str]:
         """The descriptions alone, as calling gives them; the pictures may be of any sizes."""
         check_marks(self.processor.tokenizer, actions)
-        return self._decode(self._generate(self._inputs(images, actions), temperature, seed))
+        inputs = self.inputs(images, [question(action) for action in actions])
+        return self.decode(self._generate(inputs, temperature, seed))
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Image.Image]) -> Tensor:
@@ -149,55 +151,48 @@ class Enhancer:
         Raises:
             UserError: the pictures give different numbers of image tokens.
         """
-        return self._image_embeds(self._inputs(images, [""] * len(images)))[1]
+        return self._image_embeds(self.inputs(images, [""] * len(images)))[1]
 
     def lesson(
         self,
         images: Sequence[Image.Image],
-        actions: Sequence[str],
-        descriptions: Sequence[str],
+        questions: Sequence[str],
+        answers: Sequence[str],
     ) -> dict[str, Tensor]:
         """What the model is given when it answers, as it learns from it; on the CPU.
 
         Arguments:
             images: B RGB pictures.
-            actions: B actions, such as "open drawer".
-            descriptions: B answers.
+            questions: B, such as `prompts.question("open drawer")`.
+            answers: B, such as descriptions.
         Returns:
             The model's inputs, token for token those of calling with these descriptions, and
             `labels` (B, T): the answers' tokens, the end token included; −100 everywhere else.
         """
-        questions = self._questions(images, actions)
-        answers = [self._answer_tokens(a, t) for a, t in zip(actions, descriptions, strict=True)]
-        inputs = self._answered(questions, answers)
+        given = self.inputs(images, questions)
+        said = [self._answer_tokens(q, a) for q, a in zip(questions, answers, strict=True)]
+        inputs = self._answered(given, said)
         labels = torch.full_like(inputs["input_ids"], IGNORED)
-        start = questions["input_ids"].shape[1]
-        for row, answer in enumerate(answers):
+        start = given["input_ids"].shape[1]
+        for row, answer in enumerate(said):
             labels[row, start : start + len(answer)] = answer
         return {**inputs, "labels": labels}
 
-    def make_room(self, actions: Sequence[str], descriptions: Sequence[str]) -> None:
-        """Let answers be as long as these descriptions; what was allowed before, still is.
+    def make_room(self, questions: Sequence[str], answers: Sequence[str]) -> None:
+        """Let answers be as long as these; what was allowed before, still is.
 
         Raises:
             UserError: a text holds one of the model's own marks, or cannot be told from the prompt.
         """
-        check_marks(self.processor.tokenizer, (*actions, *descriptions))
-        told = zip(actions, descriptions, strict=True)
-        longest = max(len(self._answer_tokens(action, text, NO_LIMIT)) for action, text in told)
+        check_marks(self.processor.tokenizer, (*questions, *answers))
+        told = zip(questions, answers, strict=True)
+        longest = max(len(self._answer_tokens(words, text, NO_LIMIT)) for words, text in told)
         if longest > self._limit(MAX_TOKENS):
             self.model.generation_config.max_new_tokens = longest
 
-    def _inputs(self, images: Sequence[Image.Image], actions: Sequence[str]) -> dict[str, Tensor]:
-        """All that the processor makes of pictures and questions, where the model is."""
-        questions = self._questions(images, actions)
-        return {key: value.to(self.model.device) for key, value in questions.items()}
-
-    def _questions(
-        self, images: Sequence[Image.Image], actions: Sequence[str]
-    ) -> dict[str, Tensor]:
-        """All that the processor makes of pictures and questions, padded on the left."""
-        prompts = [prompt_of(self.processor, action) for action in actions]
+    def inputs(self, images: Sequence[Image.Image], questions: Sequence[str]) -> dict[str, Tensor]:
+        """All that the processor makes of B pictures and questions, padded on the left."""
+        prompts = [asked(self.processor, words) for words in questions]
         start = self.processor.tokenizer.bos_token
         batch = self.processor(
             images=[[image] for image in images],
@@ -235,7 +230,7 @@ class Enhancer:
         states = seen[0].view(*embeds.shape[:2], -1) if seen else embeds
         return states, embeds
 
-    def _answer_tokens(self, action: str, text: str, limit: int | None = None) -> Tensor:
+    def _answer_tokens(self, words: str, text: str, limit: int | None = None) -> Tensor:
         """The tokens (T,) with which the model would answer the question so, the end token last.
 
         Arguments:
@@ -244,17 +239,17 @@ class Enhancer:
             UserError: the tokenizer runs prompt and text together.
         """
         tokenizer = self.processor.tokenizer
-        prompt = prompt_of(self.processor, action)
+        prompt = asked(self.processor, words)
         lead = "" if prompt[-1:].isspace() else " "
         space, end = self._ending()
-        words = (limit or self._limit(MAX_TOKENS)) - 1
+        count = (limit or self._limit(MAX_TOKENS)) - 1
         for before in (prompt, "\n"):
             start = tokenizer(before, add_special_tokens=False)["input_ids"]
             whole = tokenizer(f"{before}{lead}{text.strip()}{space}", add_special_tokens=False)[
                 "input_ids"
             ]
             if whole[: len(start)] == start:
-                return torch.tensor([*whole[len(start) :][:words], end])
+                return torch.tensor([*whole[len(start) :][:count], end])
         raise UserError(f"{text!r}: the model's tokenizer cannot tell it from the prompt")
 
     def _ending(self) -> tuple[str, int]:
@@ -267,7 +262,8 @@ class Enhancer:
             return after[: len(after) - len(mark)], ids[0]
         return "", tokenizer.eos_token_id
 
-    def _ends(self) -> list[int]:
+    @property
+    def ends(self) -> list[int]:
         """Every token that ends an answer."""
         own = self.model.generation_config.eos_token_id
         listed = own if isinstance(own, list) else [own]
@@ -278,7 +274,8 @@ class Enhancer:
         """Tokens of a description, at most."""
         return max(least, self.model.generation_config.max_new_tokens or MAX_TOKENS)
 
-    def _decode(self, answers: list[Tensor]) -> list[str]:
+    def decode(self, answers: Sequence[Tensor] | Tensor) -> list[str]:
+        """The words of answers, each (T,) tokens."""
         decode = self.processor.tokenizer.decode
         return [decode(answer, skip_special_tokens=True).strip() for answer in answers]
 
@@ -306,7 +303,7 @@ class Enhancer:
         choice: dict[str, Any] = {"do_sample": False}
         if temperature > 0:
             choice = {"do_sample": True, "temperature": temperature, "top_k": 50, "top_p": 1.0}
-        ends, start = self._ends(), inputs["input_ids"].shape[1]
+        ends, start = self.ends, inputs["input_ids"].shape[1]
         cards = range(torch.cuda.device_count())
         with torch.random.fork_rng(cards) if temperature > 0 else nullcontext():
             if temperature > 0:

@@ -17,15 +17,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, rms_norm
 
+from egoframe.enhancer.lessons import anticipating, describing
 from egoframe.enhancer.model import Enhancer
-from egoframe.enhancer.prompts import mirrored, prompt
+from egoframe.enhancer.prompts import NEXT, mirrored, prompt
 from egoframe.enhancer.small import IMAGE_SIZE, PATCH, new_model, new_processor
 from egoframe.frames import load_frames
-from egoframe.pairs import open_described
+from egoframe.pairs import FRAMES, open_described
 from egoframe.training import Batch, LoopConfig, fit
 from egoframe.training.processes import start_whole
 
 IGNORED = -100  # label of what the loss leaves out
+# Of each token of an answer about what is next: it has few. All weigh alike, so that the answers'
+# probabilities are true.
+NEXT_WEIGHT = 10.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class PretrainingConfig:
     described_by: str | None = None  # learn from these descriptions alone; LEGO: "gpt-curation"
     vision_dim: int = 192  # width of the vision tower
     text_dim: int = 256  # width of the language model
+    anticipation: float = 0.0  # share of the questions that ask what is done next
     shift: int = 4  # pixels; pictures are moved by up to this much while training
     emphasised: tuple[str, ...] = ()  # words that tell what only the picture shows
     emphasis: float = 4.0  # weight of their tokens in the loss; that of others is 1
@@ -52,35 +57,46 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     """
     accelerator = start_whole(config)
     dataset = open_described(config.dataset, "train", config.described_by)
-    texts, actions = list(dataset["description"]), list(dataset["action"])
-    processor = new_processor([*texts, *map(mirrored, texts), *sorted(set(actions))])
+    lessons = describing(dataset) + (anticipating(dataset) if config.anticipation else [])
+    texts = [lesson.answer for lesson in lessons]
+    actions = sorted(set(dataset["action"]))
+    processor = new_processor([*texts, *map(mirrored, texts), *actions, NEXT])
     torch.manual_seed(config.loop.seed)
     model = new_model(processor, config.vision_dim, config.text_dim)
-    pixels = load_frames(dataset)[:, 0]
+    pixels = load_frames(dataset).flatten(0, 1)
     if pixels.shape[-1] != IMAGE_SIZE:
         size = (IMAGE_SIZE, IMAGE_SIZE)
         parts = (interpolate(part.float(), size, mode="area") for part in pixels.split(64))
         pixels = torch.cat([part.round().byte() for part in parts])
     tokens = [
-        [tokenize(processor, action, text) for action, text in zip(actions, version, strict=True)]
-        for version in (texts, map(mirrored, texts))
+        [tokenize(processor, lesson.question, say(lesson.answer)) for lesson in lessons]
+        for say in (str, mirrored)
     ]
+    frames = torch.tensor([2 * lesson.pair + FRAMES.index(lesson.frame) for lesson in lessons])
+    pairs = len(dataset)  # lessons: so many descriptions, what follows each input frame, and then
+    after_action = torch.arange(pairs, 2 * pairs)
+    for number, lesson in enumerate(lessons[2 * pairs :], 2 * pairs):  # some action frames
+        after_action[lesson.pair] = number
     normalise = _Normalise(processor)
     device = accelerator.device
     weights = token_weights(processor.tokenizer, config.emphasised, config.emphasis).to(device)
+    boxes = [told for both in zip(dataset["input_boxes"], dataset["action_boxes"], strict=True)
+             for told in both]  # fmt: skip
     grounded = [
-        [label_tokens(processor.tokenizer, boxes, flip) for boxes in dataset["input_boxes"]]
-        for flip in (False, True)
+        [label_tokens(processor.tokenizer, told, flip) for told in boxes] for flip in (False, True)
     ]
 
     def loss(batch: Batch) -> Tensor:
-        indices, flipped = batch.indices, batch.chance(0.5)
-        pictures = pixels[indices].float()
+        flipped, indices = batch.chance(0.5), batch.indices
+        following = torch.where(batch.chance(0.5), indices + pairs, after_action[indices])
+        anticipates = batch.chance(config.anticipation)
+        chosen = torch.where(anticipates, following, indices)
+        pictures = pixels[frames[chosen]].float()
         pictures = torch.where(flipped[:, None, None, None], pictures.flip(-1), pictures)
         limits = -config.shift, config.shift + 1
         shift = torch.randint(*limits, (2,), generator=batch.shared).tolist()
         pictures = pictures.roll(shift, (-2, -1))
-        rows = [tokens[int(f)][int(i)] for f, i in zip(flipped, indices, strict=True)]
+        rows = [tokens[int(f)][int(i)] for f, i in zip(flipped, chosen, strict=True)]
         ids, labels = (x.to(device) for x in pad(rows, processor.tokenizer.pad_token_id))
         seen = model.model(
             input_ids=ids,
@@ -91,11 +107,12 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
         answered = targets != IGNORED
         hidden = seen.last_hidden_state[:, :-1][answered]
         logits, wanted = model.lm_head(hidden).float(), targets[answered]
-        weight = weights[wanted]
+        plain = anticipates.to(device)[:, None].expand_as(targets)[answered]
+        weight = torch.where(plain, NEXT_WEIGHT, weights[wanted])
         said = (weight * cross_entropy(logits, wanted, reduction="none")).sum() / weight.sum()
 
         words = torch.stack(
-            [grounded[int(f)][int(i)] for f, i in zip(flipped, indices, strict=True)]
+            [grounded[int(f)][int(i)] for f, i in zip(flipped, frames[chosen], strict=True)]
         )
         words = words.to(device).flatten(0, 1)
         inside = words[:, 0] != IGNORED
@@ -111,11 +128,11 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     return enhancer
 
 
-def tokenize(processor: Any, action: str, answer: str) -> tuple[list[int], int]:
+def tokenize(processor: Any, question: str, answer: str) -> tuple[list[int], int]:
     """The tokens of prompt and answer, its end token last, and the prompt's length."""
     tokenizer = processor.tokenizer
     image = processor.image_token * (IMAGE_SIZE // PATCH) ** 2
-    before = tokenizer(prompt(action, image), add_special_tokens=False)["input_ids"]
+    before = tokenizer(prompt(question, image), add_special_tokens=False)["input_ids"]
     after = tokenizer(f" {answer}", add_special_tokens=False)["input_ids"]
     return [*before, *after, tokenizer.eos_token_id], len(before)
 

@@ -17,12 +17,16 @@ def question(action: str) -> str:
     return f"How does the person properly {action} that is displayed in the video frame?"
 
 
-def prompt(action: str, image_token: str = "<image>") -> str:
-    """The whole prompt of that question, in LLaVA's format; the answer follows it."""
-    return _plain(question(action), image_token)
+NEXT = "What does the person do next, after what the video frame displays?"
 
 
-def _plain(words: str, image_token: str = "<image>") -> str:
+def plan_question(task: str) -> str:
+    """What is asked for the steps of a task, such as "make a cup of tea"."""
+    return f"Which steps, one after another, does the person take here to {task}?"
+
+
+def prompt(words: str, image_token: str = "<image>") -> str:
+    """The whole prompt of a question, in LLaVA's format; the answer follows it."""
     return f"USER: {image_token}\n{words} ASSISTANT:"
 
 
@@ -32,17 +36,12 @@ def _message(words: str) -> dict[str, Any]:
     return {"role": "user", "content": content}
 
 
-def prompt_of(processor: Any, action: str) -> str:
-    """The whole prompt of that question, for a model."""
-    return asked(processor, question(action))
-
-
 def asked(processor: Any, words: str) -> str:
     """The whole prompt of any question, in the format of the processor's chat template where it has
     one."""
     template = _template(processor)
     if template is None:
-        return _plain(words)
+        return prompt(words)
     return processor.tokenizer.apply_chat_template(
         [_message(words)], chat_template=template, tokenize=False, add_generation_prompt=True
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from egoframe.enhancer.instruction import Lessons
+from egoframe.enhancer.instruction import LessonBatches
+from egoframe.enhancer.lessons import Lesson
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.opening import quiet
 from egoframe.enhancer.tuning import TuningConfig, warmup_steps
@@ -36,14 +37,19 @@ STATE = "trainer_state.json"  # where the Trainer looks for the step to go on fr
 
 
 def train(
-    enhancer: Enhancer, learner: nn.Module, pairs: Dataset, config: TuningConfig, steps: int
+    enhancer: Enhancer,
+    learner: nn.Module,
+    pairs: Dataset,
+    lessons: Sequence[Lesson],
+    config: TuningConfig,
+    steps: int,
 ) -> None:
     """Train to the end, from the newest checkpoint on; the last one holds what was learnt.
 
     Arguments:
         enhancer: whose processor and settings make the batches.
         learner: its model, or that with adapters; what asks for a gradient learns.
-        pairs: described ones.
+        pairs: that the lessons are about.
     Raises:
         UserError: the loss or its gradient is not finite, or there is no room left.
     """
@@ -52,20 +58,21 @@ def train(
     begun = int(found[-1].name) if found else 0
     if begun == steps:
         return
-    order = _order(config, len(pairs), steps)
+    order = _order(config, len(lessons), steps)
     with quiet():
         arguments = _arguments(config)
     if loop.shard and arguments.world_size > 1:
         _shard(learner)
+    names = list(pairs["pair_id"])
     with quiet():
         trainer = _Trainer(
             run=config,
             begun=begun,
-            names=[pairs["pair_id"][k] for k in order["pair"]],
+            names=[names[lessons[k].pair] for k in order["lesson"]],
             model=learner,
             args=arguments,
             train_dataset=order,
-            data_collator=Lessons(enhancer, pairs, config.mirror, loop.seed),
+            data_collator=LessonBatches(enhancer, pairs, lessons, config.mirror, loop.seed),
             processing_class=enhancer.processor,
         )
     for shown in (PrinterCallback, ProgressCallback):
@@ -97,13 +104,13 @@ def _shard(model: Any) -> None:
 
 
 def _order(config: TuningConfig, size: int, steps: int) -> Dataset:
-    """The pairs of all steps in a row. To the Trainer, the run is one epoch of these."""
+    """The lessons of all steps in a row. To the Trainer, the run is one epoch of these."""
     batch, seed = config.loop.batch_size, config.loop.seed
     numbers, epochs = zip(
         *(step_samples(step, batch, size, seed) for step in range(steps)), strict=True
     )
     return Dataset.from_dict(
-        {"pair": torch.cat(numbers).tolist(), "epoch": torch.cat(epochs).tolist()}
+        {"lesson": torch.cat(numbers).tolist(), "epoch": torch.cat(epochs).tolist()}
     )
 
 

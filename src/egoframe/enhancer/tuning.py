@@ -12,7 +12,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from egoframe.enhancer.lessons import Lesson, anticipating, describing, make_room
 from egoframe.enhancer.memory import GB, Memory, advice, memory_of
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.opening import NO_CODE, one_line, open_model, open_processor, parts, quiet
@@ -95,6 +96,7 @@ class TuningConfig:
     lora: Lora = field(default_factory=Lora)
     train_projector: bool = False  # what hands the picture to the language model
     merge: bool = True  # adapters into a whole model; else they are kept beside their base
+    anticipate: bool = False  # learn what is done next too, from the frame before it
     mirror: bool = False  # show mirror images too, left and right swapped in what is said
     judged: int = 300  # pairs of the validation split to judge tuned and untuned model on
     loop: TuningLoop = field(default_factory=TuningLoop)
@@ -136,15 +138,16 @@ def plan_tuning(config: TuningConfig) -> Plan:
     with torch.device("meta"):
         model = _model_without_weights(config)
     enhancer = Enhancer(model, open_processor(base_parts(config)[1]))
-    enhancer.make_room(list(pairs["action"]), list(pairs["description"]))
-    tokens = _tokens(enhancer, pairs)
+    lessons = _lessons(config, pairs)
+    make_room(enhancer, lessons)
+    tokens = _tokens(enhancer, pairs, lessons)
     parameters = sum(p.numel() for p in model.parameters())
     with torch.device("meta"):
         learner = learning_part(model, config)
     memory = memory_of(learner, config.method, config.loop, tokens)
     return Plan(
         pairs=len(pairs),
-        steps=_steps(config, len(pairs)),
+        steps=_steps(config, len(lessons)),
         tokens=tokens,
         parameters=parameters,
         trained=sum(p.numel() for p in trained(learner).values()),
@@ -175,15 +178,16 @@ def tune_enhancer(
     bits: Literal[4] | None = 4 if config.method == "qlora" else None
     place = config.loop.device if bits else "cpu"  # the Trainer moves what is not quantised
     enhancer = Enhancer(open_model(model, dtype, bits, place), open_processor(processor))
-    enhancer.make_room(list(pairs["action"]), list(pairs["description"]))
+    lessons = _lessons(config, pairs)
+    make_room(enhancer, lessons)
     torch.manual_seed(config.loop.seed)
     learner = learning_part(enhancer.model, config)
     for parameter in trained(learner).values():
         parameter.data = parameter.data.float()
     if _is_main():
         check_same_run(config, len(pairs), True, MAY_CHANGE)
-    steps = _steps(config, len(pairs))
-    train(enhancer, learner, pairs, config, steps)
+    steps = _steps(config, len(lessons))
+    train(enhancer, learner, pairs, lessons, config, steps)
     if not _is_main():
         return None
     longest = enhancer.model.generation_config.max_new_tokens
@@ -280,13 +284,17 @@ def _model_without_weights(config: TuningConfig) -> Any:
         return AutoModelForImageTextToText.from_config(shape, dtype=torch.float32)
 
 
-def _tokens(enhancer: Enhancer, pairs: datasets.Dataset) -> int:
-    """Of the pair with the longest description."""
-    from egoframe.enhancer.instruction import Lessons
+def _lessons(config: TuningConfig, pairs: datasets.Dataset) -> list[Lesson]:
+    return describing(pairs) + (anticipating(pairs) if config.anticipate else [])
 
-    longest = max(range(len(pairs)), key=lambda k: len(pairs["description"][k]))
-    lesson = Lessons(enhancer, pairs)([{"pair": longest, "epoch": 0}])
-    return lesson["input_ids"].shape[1]
+
+def _tokens(enhancer: Enhancer, pairs: datasets.Dataset, lessons: Sequence[Lesson]) -> int:
+    """Of the lesson with the longest answer."""
+    from egoframe.enhancer.instruction import LessonBatches
+
+    longest = max(range(len(lessons)), key=lambda k: len(lessons[k].answer))
+    batch = LessonBatches(enhancer, pairs, lessons)([{"lesson": longest, "epoch": 0}])
+    return batch["input_ids"].shape[1]
 
 
 def _steps(config: TuningConfig, size: int) -> int:

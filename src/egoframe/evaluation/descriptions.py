@@ -64,9 +64,10 @@ def judge_enhancer(
         `facts`, `accuracy` by kind of fact: told, right, and the share of these in those.
     """
     from egoframe.enhancer.instruction import answer_loss
+    from egoframe.enhancer.lessons import describing, make_room
 
     actions = list(pairs["action"])
-    enhancer.make_room(actions, list(pairs["description"]))
+    make_room(enhancer, describing(pairs))
     told: dict[str, Any] = {"loss": answer_loss(enhancer, pairs, batch_size)}
     records = list(pairs["facts"])
     if all(records):

@@ -35,3 +35,16 @@ def working_size(photo: Image.Image, sample_size: int, squeeze: bool) -> tuple[i
 def to_frame(photo: Image.Image, size: tuple[int, int], squeeze: bool) -> Image.Image:
     """The photo at a size: squeezed with Lanczos' filter, as LEGO does, or averaged."""
     return photo.resize(size, Image.Resampling.LANCZOS if squeeze else Image.Resampling.BOX)
+
+
+def enhancer_view(photo: Image.Image, sample_size: int, squeeze: bool, sees: str) -> Image.Image:
+    """What the enhancer is shown of an upright photo.
+
+    Arguments:
+        sees: the whole "photo", or the "frame" that the model works on.
+    Raises:
+        UserError: the photo is too long and narrow.
+    """
+    if sees == "photo":
+        return photo
+    return to_frame(photo, working_size(photo, sample_size, squeeze), squeeze)

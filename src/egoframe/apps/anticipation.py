@@ -1,0 +1,74 @@
+"""What the person does next, by an enhancer that was tuned to say it (`anticipate` in its settings).
+
+The enhancer's answers carry their own probabilities: that it says an action is how likely it holds
+the action to be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import PIL.Image
+
+from egoframe.errors import UserError
+from egoframe.sources.narration import verb_and_noun
+
+if TYPE_CHECKING:
+    from egoframe.generator.pipeline import ActionFramePipeline
+
+BEAMS = 20  # answers looked at, at least
+MAX_TOP = 20
+
+
+@dataclass(frozen=True)
+class NextAction:
+    """What may be done next."""
+
+    action: str  # in plain words: "open drawer"
+    verb: str
+    noun: str  # "" where it acts on nothing
+    probability: float  # 0 to 1; those of all actions add up to 1 at most
+
+
+def next_actions(
+    pipe: ActionFramePipeline, image: PIL.Image.Image | Sequence[PIL.Image.Image], top: int = 3
+) -> list[NextAction]:
+    """The likeliest next actions, the likeliest first.
+
+    Arguments:
+        pipe: a model with an enhancer.
+        image: what the person sees; or several frames of the last seconds, whose probabilities are
+            averaged.
+        top: how many.
+    Raises:
+        UserError: the model has no enhancer, or `top` is out of range.
+    """
+    from egoframe.enhancer.answers import likeliest_answers
+    from egoframe.enhancer.model import Enhancer
+    from egoframe.enhancer.prompts import NEXT
+    from egoframe.generator.photos import enhancer_view
+    from egoframe.images import upright
+
+    if not 1 <= top <= MAX_TOP:
+        raise UserError(f"top {top}: from 1 to {MAX_TOP}")
+    if pipe.enhancer is None:
+        raise UserError("this model has no enhancer, which would say what is next; give another")
+    given = [image] if isinstance(image, PIL.Image.Image) else list(image)
+    config = pipe.config
+    photos = [
+        enhancer_view(upright(one), config.sample_size, config.squeeze, config.enhancer_sees)
+        for one in given
+    ]
+    enhancer = Enhancer(pipe.enhancer, pipe.processor)
+    told = likeliest_answers(enhancer, photos, [NEXT] * len(photos), max(BEAMS, top))
+    shares: dict[str, float] = defaultdict(float)
+    for answers in told:
+        for answer in answers:
+            shares[answer.text] += math.exp(answer.log_probability) / len(told)
+    shares.pop("", None)
+    best = sorted(shares.items(), key=lambda one: -one[1])[:top]
+    return [NextAction(action, *verb_and_noun(action), share) for action, share in best]
