@@ -86,6 +86,24 @@ def test_stopping_ends_the_workers_at_once(tmp_path):
             os.kill(int(path.stem), 0)
 
 
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_at_once_with_a_killed_parent(tmp_path, kill):
+    code = (
+        "from pathlib import Path; from egoframe.engine import run_tasks; from tests.engine import "
+        f"jobs; list(run_tasks(jobs.sleep_long, [Path({str(tmp_path)!r})] * 2, workers=2))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    while len(found := list(tmp_path.glob("*.pid"))) < 2:
+        time.sleep(0.05)
+    parent.send_signal(kill)
+    parent.wait()
+    deadline = time.monotonic() + 20  # they were to sleep for a minute
+    for path in found:
+        while Path("/proc", path.stem).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 def test_a_worker_uses_one_core_and_the_parents_settings_stay(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -131,6 +132,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _work(pipe: Connection) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # as `cli.main` does
     try:
@@ -149,6 +151,14 @@ def _work(pipe: Connection) -> None:
             pipe.send(answer)
         except OSError:
             return  # nobody waits for it
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed says nothing; what it wanted, nobody wants any more."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _name(code: int) -> str:

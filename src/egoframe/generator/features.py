@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from egoframe.engine import WorkerDied, run_tasks
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.opening import parts
 from egoframe.enhancer.prompts import mirrored
@@ -191,19 +190,22 @@ def make_features(folder: Path, recipe: Recipe) -> CachedFeatures:
     folder.mkdir(parents=True, exist_ok=True)
     _check_same_recipe(folder / "recipe.json", recipe)
     count = len(recipe.open())
-    paths = {start: folder / f"{start // PART:05d}.safetensors" for start in range(0, count, PART)}
+    paths = {start: _part(folder, start) for start in range(0, count, PART)}
     todo = [start for start, path in paths.items() if not path.exists()]
     workers = min(os.cpu_count() or 1, len(todo)) if recipe.device == "cpu" else 1
     if workers == 1:
         for start in track(todo, "features", console=Console(stderr=True)):
-            _make_part(recipe, start, paths[start])
+            _make_part(recipe, folder, start)
         _models.cache_clear()  # a large enhancer would stand in the way
     elif workers > 1:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
-            running = [pool.submit(_make_part, recipe, start, paths[start]) for start in todo]
-            for future in track(running, "features", console=Console(stderr=True)):
-                future.result()
+        made = run_tasks(partial(_make_part, recipe, folder), todo, workers=workers)
+        shown = track(made, "features", len(todo), console=Console(stderr=True))
+        for index, answer in shown:
+            if isinstance(answer, WorkerDied):
+                where = _part(folder, todo[index])
+                raise UserError(
+                    f"{where}: what makes it dies ({answer.why}), perhaps for want of memory"
+                )
     return CachedFeatures(list(paths.values()), recipe)
 
 
@@ -234,8 +236,13 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _make_part(recipe: Recipe, start: int, path: Path) -> None:
-    dataset = recipe.open()
+def _part(folder: Path, start: int) -> Path:
+    """The file of the pairs from `start` on."""
+    return folder / f"{start // PART:05d}.safetensors"
+
+
+def _make_part(recipe: Recipe, folder: Path, start: int) -> None:
+    dataset, path = recipe.open(), _part(folder, start)
     stop = min(start + PART, len(dataset))
     batches = [make(recipe, dataset[k : min(k + BATCH, stop)]) for k in range(start, stop, BATCH)]
     temporary = path.with_suffix(".writing")
