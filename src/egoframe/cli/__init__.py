@@ -21,6 +21,7 @@ from egoframe.cli import (
     generate_set,
     kitchen,
     next,
+    storyboard,
     study,
     train,
 )
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command("generate")(generate.generate)
 app.command("generate-set")(generate_set.generate_set)
 app.command("next")(next.next)
+app.command("storyboard")(storyboard.storyboard)
 app.command("evaluate")(evaluate.evaluate)
 app.command("describe")(describe.describe)
 app.command("enhance")(enhance.enhance)

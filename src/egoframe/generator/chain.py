@@ -62,8 +62,7 @@ def begin_chain(pipe: ActionFramePipeline, photo: Image.Image) -> Chain:
 @torch.inference_mode()
 def show(pipe: ActionFramePipeline, chain: Chain) -> Image.Image:
     """The last frame, in the photo's aspect."""
-    frames = autoencoder.decode(pipe.vae, chain.latents_BCHW, chain.photo_BCHW)
-    return restore_aspect(to_pictures(frames)[0], chain.size)
+    return restore_aspect(to_pictures(_decoded(pipe, chain))[0], chain.size)
 
 
 @torch.inference_mode()
@@ -88,7 +87,7 @@ def continue_chain(
     words = check_action(action, config.articles)
     text, enhanced = description or words, None
     if pipe.enhancer is not None:
-        frame = to_pictures(autoencoder.decode(pipe.vae, chain.latents_BCHW, chain.photo_BCHW))[0]
+        frame = to_pictures(_decoded(pipe, chain))[0]
         if config.enhancer_sees == "photo":
             frame = restore_aspect(frame, chain.size)
         given = None if description is None else [description]
@@ -103,6 +102,13 @@ def continue_chain(
         Sampling(config.sampler, config.steps, config.text_guidance, config.image_guidance),
     )
     return replace(chain, latents_BCHW=_kept(drawn_BCHW, chain)), text
+
+
+def _decoded(pipe: ActionFramePipeline, chain: Chain) -> Tensor:
+    """The last frame (1, 3, 8 H, 8 W); while nothing is changed, the photo itself."""
+    if torch.equal(chain.latents_BCHW, chain.first_BCHW):
+        return chain.photo_BCHW
+    return autoencoder.decode(pipe.vae, chain.latents_BCHW, chain.photo_BCHW)
 
 
 def _kept(drawn_BCHW: Tensor, chain: Chain) -> Tensor:
