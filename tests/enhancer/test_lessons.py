@@ -1,10 +1,18 @@
+import json
 from pathlib import Path
 
 import pytest
 
-from egoframe.enhancer.lessons import Lesson, anticipating, describing, make_room, next_pairs
+from egoframe.enhancer.lessons import (
+    Lesson,
+    anticipating,
+    describing,
+    make_room,
+    next_pairs,
+    planning,
+)
 from egoframe.enhancer.model import IGNORED
-from egoframe.enhancer.prompts import NEXT, question
+from egoframe.enhancer.prompts import NEXT, plan_question, question
 from egoframe.pairs import open_pairs
 from tests.enhancer.families import FAMILIES
 from tests.little_dataset import photo, write_dataset
@@ -45,6 +53,23 @@ def test_what_follows_does_not_depend_on_the_order_of_the_rows(pairs):
     assert next_pairs(pairs, within=60) == {1: 3, 4: 0}
     turned = pairs.select(range(4, -1, -1))
     assert next_pairs(turned, within=60) == {3: 1, 0: 4}
+
+
+def test_the_steps_of_a_task_are_asked_of_the_frame_before_it(pairs):
+    def told(rows: list[dict]):
+        return type(pairs).from_list(rows, features=pairs.features)
+
+    rows = pairs.to_list()
+    tea = {"name": "tea", "words": "make tea", "steps": 3}
+    for row, step in ((1, 1), (3, 2), (4, 3)):
+        rows[row]["facts"] = json.dumps({"task": {**tea, "step": step}})
+    rows[2]["facts"] = json.dumps({"task": {**tea, "step": 1}})  # in another video; cut short
+    (lesson,) = planning(told(rows))
+    assert lesson == Lesson(
+        1, "input_frame", plan_question("make tea"), "open drawer, take spoon, press button"
+    )
+    rows[3]["facts"] = None  # a step that made no pair: the plan would lack it
+    assert planning(told(rows)) == []
 
 
 def test_room_is_made_for_the_longest_answer(pairs):

@@ -1,4 +1,4 @@
-"""What the person does next, by an enhancer tuned to say it (`anticipate` in its settings).
+"""What the person does next, by an enhancer tuned to say it (`questions` in its settings).
 
 The enhancer's answers carry their own probabilities: that it says an action is how likely it holds
 the action to be.

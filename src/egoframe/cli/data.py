@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from egoframe.cli import data_push, data_report
+from egoframe.cli import data_merge, data_push, data_report
 from egoframe.cli.output import finish, progress
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Datasets of action pairs.")
 build = typer.Typer(no_args_is_help=True, help="Build a dataset from annotated videos.")
 app.add_typer(build, name="build")
+app.command("merge")(data_merge.merge)
 app.command("report")(data_report.report)
 app.command("push")(data_push.push)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from egoframe.enhancer.prompts import NEXT, question
+from egoframe.enhancer.prompts import NEXT, plan_question, question
 
 if TYPE_CHECKING:
     import datasets
@@ -51,6 +52,31 @@ def anticipating(pairs: datasets.Dataset, within: float = WITHIN) -> list[Lesson
     return asked
 
 
+def planning(pairs: datasets.Dataset) -> list[Lesson]:
+    """The steps of each task, asked of the frame before the first; where the dataset's facts tell
+    of tasks, and every step of it made a pair."""
+    actions, facts = list(pairs["action"]), list(pairs["facts"])
+    found: list[Lesson] = []
+    for rows in _videos(pairs).values():
+        open_task: list[int] = []
+        for row in rows:
+            told = json.loads(facts[row] or "{}").get("task")
+            if told is None or told["step"] != len(open_task) + 1:
+                open_task = []
+            if told is None or told["step"] != len(open_task) + 1:
+                continue
+            open_task.append(row)
+            if told["step"] == told["steps"]:
+                steps = ", ".join(actions[one] for one in open_task)
+                words = plan_question(told["words"])
+                found.append(Lesson(open_task[0], "input_frame", words, steps))
+                open_task = []
+    return found
+
+
+KINDS = {"describe": describing, "next": anticipating, "plan": planning}
+
+
 def make_room(enhancer: Enhancer, lessons: Sequence[Lesson]) -> None:
     """Let the enhancer's answers be as long as those of the lessons.
 
@@ -63,14 +89,19 @@ def make_room(enhancer: Enhancer, lessons: Sequence[Lesson]) -> None:
 
 def next_pairs(pairs: datasets.Dataset, within: float = WITHIN) -> dict[int, int]:
     """For the rows that have one: the row of the action that follows in the same video."""
-    videos: dict[str, list[int]] = defaultdict(list)
-    for row, video in enumerate(pairs["video_id"]):
-        videos[video].append(row)
     begins, during = list(pairs["input_time"]), list(pairs["action_time"])
     found = {}
-    for rows in videos.values():
-        rows.sort(key=during.__getitem__)
+    for rows in _videos(pairs).values():
         for row, other in pairwise(rows):
             if 0 <= begins[other] - during[row] <= within:
                 found[row] = other
     return found
+
+
+def _videos(pairs: datasets.Dataset) -> dict[str, list[int]]:
+    """The rows of each video, in order of time."""
+    videos: dict[str, list[int]] = defaultdict(list)
+    for row, video in enumerate(pairs["video_id"]):
+        videos[video].append(row)
+    during = list(pairs["action_time"])
+    return {video: sorted(rows, key=during.__getitem__) for video, rows in videos.items()}

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, rms_norm
 
-from egoframe.enhancer.lessons import anticipating, describing
+from egoframe.enhancer.lessons import anticipating, describing, planning
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import NEXT, mirrored, prompt
 from egoframe.enhancer.small import IMAGE_SIZE, PATCH, new_model, new_processor
+from egoframe.errors import UserError
 from egoframe.frames import load_frames
 from egoframe.pairs import FRAMES, open_described
 from egoframe.training import Batch, LoopConfig, fit
@@ -42,6 +43,7 @@ class PretrainingConfig:
     vision_dim: int = 192  # width of the vision tower
     text_dim: int = 256  # width of the language model
     anticipation: float = 0.0  # share of the questions that ask what is done next
+    planning: float = 0.0  # share of the others that ask for the steps of a task
     shift: int = 4  # pixels; pictures are moved by up to this much while training
     emphasised: tuple[str, ...] = ()  # words that tell what only the picture shows
     emphasis: float = 4.0  # weight of their tokens in the loss; that of others is 1
@@ -58,9 +60,15 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     accelerator = start_whole(config)
     dataset = open_described(config.dataset, "train", config.described_by)
     lessons = describing(dataset) + (anticipating(dataset) if config.anticipation else [])
+    plans = planning(dataset) if config.planning else []
+    if config.planning and not plans:
+        raise UserError(f"{config.dataset}: tells of no task whose steps could be learnt")
+    lessons += plans
     texts = [lesson.answer for lesson in lessons]
     actions = sorted(set(dataset["action"]))
-    processor = new_processor([*texts, *map(mirrored, texts), *actions, NEXT])
+    processor = new_processor(
+        [*texts, *map(mirrored, texts), *actions, NEXT, *{p.question for p in plans}]
+    )
     torch.manual_seed(config.loop.seed)
     model = new_model(processor, config.vision_dim, config.text_dim)
     pixels = load_frames(dataset).flatten(0, 1)
@@ -75,8 +83,8 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     frames = torch.tensor([2 * lesson.pair + FRAMES.index(lesson.frame) for lesson in lessons])
     pairs = len(dataset)  # lessons: so many descriptions, what follows each input frame, and then
     after_action = torch.arange(pairs, 2 * pairs)
-    for number, lesson in enumerate(lessons[2 * pairs :], 2 * pairs):  # some action frames
-        after_action[lesson.pair] = number
+    for number, lesson in enumerate(lessons[2 * pairs : len(lessons) - len(plans)], 2 * pairs):
+        after_action[lesson.pair] = number  # some action frames; and last, the plans
     normalise = _Normalise(processor)
     device = accelerator.device
     weights = token_weights(processor.tokenizer, config.emphasised, config.emphasis).to(device)
@@ -90,6 +98,9 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
         flipped, indices = batch.chance(0.5), batch.indices
         following = torch.where(batch.chance(0.5), indices + pairs, after_action[indices])
         anticipates = batch.chance(config.anticipation)
+        if plans:
+            plan = len(lessons) - len(plans) + batch.integers(len(plans))
+            indices = torch.where(batch.chance(config.planning), plan, indices)
         chosen = torch.where(anticipates, following, indices)
         pictures = pixels[frames[chosen]].float()
         pictures = torch.where(flipped[:, None, None, None], pictures.flip(-1), pictures)

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from egoframe.enhancer.lessons import Lesson, anticipating, describing, make_room
+from egoframe.enhancer.lessons import KINDS, Lesson, make_room
 from egoframe.enhancer.memory import GB, Memory, advice, memory_of
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.opening import NO_CODE, one_line, open_model, open_processor, parts, quiet
@@ -96,12 +96,14 @@ class TuningConfig:
     lora: Lora = field(default_factory=Lora)
     train_projector: bool = False  # what hands the picture to the language model
     merge: bool = True  # adapters into a whole model; else they are kept beside their base
-    anticipate: bool = False  # learn what is done next too, from the frame before it
+    questions: tuple[str, ...] = ("describe",)  # also "next": what is done next; "plan": a task
     mirror: bool = False  # show mirror images too, left and right swapped in what is said
     judged: int = 300  # pairs of the validation split to judge tuned and untuned model on
     loop: TuningLoop = field(default_factory=TuningLoop)
 
     def __post_init__(self) -> None:
+        if unknown := [name for name in self.questions if name not in KINDS]:
+            raise UserError(f"questions: {unknown[0]!r} is none; give some of {', '.join(KINDS)}")
         for name, value in (("judged", self.judged), ("lora.rank", self.lora.rank)):
             if value < 1:
                 raise UserError(f"{name}={value}: at least 1")
@@ -285,7 +287,10 @@ def _model_without_weights(config: TuningConfig) -> Any:
 
 
 def _lessons(config: TuningConfig, pairs: datasets.Dataset) -> list[Lesson]:
-    return describing(pairs) + (anticipating(pairs) if config.anticipate else [])
+    found = [lesson for name in config.questions for lesson in KINDS[name](pairs)]
+    if not found:
+        raise UserError(f"{config.dataset}: nothing to learn about {', '.join(config.questions)}")
+    return found
 
 
 def _tokens(enhancer: Enhancer, pairs: datasets.Dataset, lessons: Sequence[Lesson]) -> int:
