@@ -62,5 +62,5 @@ def test_what_cannot_be_merged_is_refused_and_nothing_written(two, tmp_path):
     report = json.loads(b.read("report.json"))
     report["settings"]["size"] = 32
     b.write("report.json", json.dumps(report))
-    with pytest.raises(UserError, match=r"32 pixels, those of .* have 16"):
+    with pytest.raises(UserError, match="was built with other size than"):
         merge_datasets(Folder(tmp_path / "out"), [a, b])

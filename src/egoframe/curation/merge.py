@@ -25,25 +25,23 @@ from egoframe.storage import Folder
 def merge_datasets(out: Folder, parts: Sequence[Folder]) -> BuildReport:
     """Write the pairs and rejected clips of built datasets into one, part after part.
 
-    Descriptions and whatever else their rows hold come along. The report's settings are those of
-    the first part; `merged` among them names the others, with theirs.
+    Descriptions and whatever else their rows hold come along.
 
     Raises:
-        UserError: fewer than two, one that is no built dataset, frames of different sizes, a pair
-            that two of them have, or `out` is not empty or cannot be written.
+        UserError: fewer than two, one that is no built dataset, or was built with other settings, a
+            pair that two of them have, or `out` is not empty or cannot be written.
     """
     if len(parts) < 2:
         raise UserError("merging takes two datasets or more")
     if out.names("*"):
         raise UserError(f"{out}: is not empty; give another folder")
     reports = [_report(part) for part in parts]
-    sizes = [report.settings["size"] for report in reports]
-    for part, size in zip(parts, sizes, strict=True):
-        if size != sizes[0]:
-            raise UserError(
-                f"{part}: its frames have {size} pixels, those of {parts[0]} have {sizes[0]}; "
-                "build them with one size"
-            )
+    for part, report in zip(parts, reports, strict=True):
+        for name, value in report.settings.items():
+            if value != reports[0].settings[name]:
+                raise UserError(
+                    f"{part}: was built with other {name} than {parts[0]}; build them alike"
+                )
     _check_ids(parts)
 
     def rows(split: str) -> Iterator[dict[str, Any]]:
@@ -58,7 +56,6 @@ def merge_datasets(out: Folder, parts: Sequence[Folder]) -> BuildReport:
 
     kept = {split: write_split(out, split, rows(split)) for split in SPLITS}
     write_shard(out, "rejected.parquet", rejected(), rejected_features())
-    others = {str(part): report.settings for part, report in zip(parts, reports, strict=True)}
     summary = BuildReport(
         clips=sum(report.clips for report in reports),
         kept=kept,
@@ -66,7 +63,7 @@ def merge_datasets(out: Folder, parts: Sequence[Folder]) -> BuildReport:
         bad_files={file: why for report in reports for file, why in report.bad_files.items()},
         anomalies=_added([report.anomalies for report in reports]),
         notes={file: note for report in reports for file, note in report.notes.items()},
-        settings={**reports[0].settings, "merged": others},
+        settings=reports[0].settings,
     )
     out.write("README.md", card(out, asdict(summary)))
     out.write("report.json", json.dumps(asdict(summary), indent=1, ensure_ascii=False) + "\n")
