@@ -1,10 +1,12 @@
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from egoframe.enhancer.answers import likeliest_answers
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.pretraining import (
     IGNORED,
@@ -13,6 +15,7 @@ from egoframe.enhancer.pretraining import (
     pretrain_enhancer,
     token_weights,
 )
+from egoframe.enhancer.prompts import NEXT, plan_question
 from egoframe.enhancer.small import new_processor
 from egoframe.errors import UserError
 from egoframe.pairs import open_pairs
@@ -44,6 +47,73 @@ def test_it_learns_to_tell_what_the_picture_shows(tmp_path):
         predicted = enhancer.model.lm_head(said.text_embeds[0]).argmax(-1)[said.text_mask[0]]
     words = enhancer.processor.tokenizer.decode(predicted, skip_special_tokens=True)
     assert words.strip() == said.descriptions[0]
+
+
+def test_a_trained_one_goes_on_with_new_words_beside_those_it_knows(tmp_path):
+    write_dataset(tmp_path / "pairs")
+    first = pretrain_enhancer(config(tmp_path, steps=70))
+    rows = open_pairs(tmp_path / "pairs", "train").to_list()
+    for row in rows:
+        row["description"] = row["description"].replace("person", "cyclist")
+    shard = tmp_path / "more" / "train" / "00000.parquet"
+    shard.parent.mkdir(parents=True)
+    whole = open_pairs(tmp_path / "pairs", "train")
+    type(whole).from_list(rows, features=whole.features).to_parquet(shard)
+    more = replace(config(tmp_path, 1), dataset=tmp_path / "more", out=tmp_path / "more-run")
+    trained = tmp_path / "run" / "enhancer"
+    again = pretrain_enhancer(
+        replace(more, start_from=trained, loop=replace(more.loop, lr=0.0, weight_decay=0.0))
+    )
+    old, new = (one.processor.tokenizer.get_vocab() for one in (first, again))
+    words = [one.model.get_input_embeddings().weight for one in (first, again)]
+    assert "Ġcyclist" in new.keys() - old.keys()
+    both = sorted(old.keys() & new.keys())
+    torch.testing.assert_close(
+        words[1][[new[word] for word in both]], words[0][[old[word] for word in both]]
+    )
+    photos = [photo(color) for color in COLORS]
+    torch.testing.assert_close(again.embed_images(photos), first.embed_images(photos))
+    with pytest.raises(UserError, match="has other layers or widths"):
+        pretrain_enhancer(replace(more, out=tmp_path / "wide", start_from=trained, text_dim=96))
+
+
+def test_what_is_next_and_the_steps_of_a_task_are_learnt_beside_descriptions(tmp_path):
+    """After the mug, the spoon is taken at the red table, which turns green meanwhile; at the blue
+    one, which turns yellow, the mug is washed."""
+    turned = dict(zip(COLORS, ("green", "yellow"), strict=True))
+    write_dataset(tmp_path / "some")
+    whole = open_pairs(tmp_path / "some", "train")
+    rows = whole.to_list()
+    for number, row in enumerate(rows):
+        step = number // 2 % 2  # the mug, and then what comes after it
+        row["video_id"] = f"{number % 2} {number // 4}"
+        row["input_time"], row["action_time"] = 3.0 * step, 3.0 * step + 1
+        later = "take spoon" if number % 2 == 0 else "wash mug"
+        row["action"] = later if step else "take mug"
+        task = {"words": "set the table", "step": step + 1, "steps": 2}
+        row["facts"] = json.dumps({"task": task})
+        if step:
+            row["input_frame"] = photo(turned[COLORS[number % 2]])
+        row["action_frame"] = photo(turned[COLORS[number % 2]])
+    shard = tmp_path / "pairs" / "train" / "00000.parquet"
+    shard.parent.mkdir(parents=True)
+    type(whole).from_list(rows, features=whole.features).to_parquet(shard)
+    enhancer = pretrain_enhancer(
+        replace(config(tmp_path, steps=120), anticipation=0.5, planning=0.4)
+    )
+    for color, later in zip(COLORS, ("take spoon", "wash mug"), strict=True):
+        ask = partial(likeliest_answers, enhancer, [photo(color)], count=3, tokens=40)
+        assert ask([NEXT])[0][0].text == "take mug"
+        assert ask([plan_question("set the table")])[0][0].text == f"take mug, {later}"
+        after = likeliest_answers(enhancer, [photo(turned[color])], [NEXT], count=3)
+        assert after[0][0].text == later
+        assert after[0][0].log_probability > -0.7
+    with pytest.raises(UserError, match="tells of no task"):
+        pretrain_enhancer(
+            replace(
+                config(tmp_path, 1), dataset=tmp_path / "some", out=tmp_path / "no", planning=0.5
+            )
+        )
 
 
 def test_missing_descriptions_are_named(tmp_path):

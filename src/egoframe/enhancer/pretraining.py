@@ -39,6 +39,7 @@ class PretrainingConfig:
 
     dataset: Path
     out: Path
+    start_from: Path | None = None  # a small enhancer of these widths, which goes on learning
     described_by: str | None = None  # learn from these descriptions alone; LEGO: "gpt-curation"
     vision_dim: int = 192  # width of the vision tower
     text_dim: int = 256  # width of the language model
@@ -71,6 +72,8 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     )
     torch.manual_seed(config.loop.seed)
     model = new_model(processor, config.vision_dim, config.text_dim)
+    if config.start_from is not None:
+        _start_from(config.start_from, model, processor.tokenizer)
     pixels = load_frames(dataset).flatten(0, 1)
     if pixels.shape[-1] != IMAGE_SIZE:
         size = (IMAGE_SIZE, IMAGE_SIZE)
@@ -137,6 +140,35 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     if accelerator.is_main_process:
         enhancer.save_pretrained(config.out / "enhancer")
     return enhancer
+
+
+@torch.no_grad()
+def _start_from(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Give a new model the weights of a trained one; of words that both know, the embeddings too.
+
+    Raises:
+        UserError: there is none, or it has other widths.
+    """
+    trained = Enhancer.from_pretrained(folder, torch.float32)
+    known, own = (
+        trained.processor.tokenizer.get_vocab(),
+        trained.model.get_input_embeddings().weight,
+    )
+    table = model.get_input_embeddings().weight.clone()
+    try:
+        for word, place in tokenizer.get_vocab().items():
+            if word in known:
+                table[place] = own[known[word]]
+        model.load_state_dict(
+            {
+                name: table if value.data_ptr() == own.data_ptr() else value  # tied to the head
+                for name, value in trained.model.state_dict().items()
+            }
+        )
+    except RuntimeError:
+        raise UserError(
+            f"start_from={folder}: has other layers or widths; set them alike"
+        ) from None
 
 
 def tokenize(processor: Any, question: str, answer: str) -> tuple[list[int], int]:

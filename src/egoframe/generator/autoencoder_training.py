@@ -9,8 +9,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from egoframe.errors import UserError
 from egoframe.frames import load_frames, to_signed
-from egoframe.generator.autoencoder import InputAwareAutoencoder, encode, reconstruction_loss
+from egoframe.generator.autoencoder import (
+    InputAwareAutoencoder,
+    encode,
+    open_autoencoder,
+    reconstruction_loss,
+)
 from egoframe.generator.plain_autoencoder import (
     KL_WEIGHT,
     draw_again,
@@ -29,6 +35,7 @@ class AutoencoderConfig:
     dataset: Path
     out: Path
     decoder: Literal["plain", "input-aware"] = "input-aware"
+    start_from: Path | None = None  # one whose decoder goes on learning; latents stay
     latent_channels: int = 8
     latent_noise: float = 0.5  # most noise on the latent, for decoding what a sampler draws
     loop: LoopConfig = field(default_factory=LoopConfig)
@@ -39,13 +46,18 @@ def train_autoencoder(config: AutoencoderConfig) -> Any:
 
     Returns:
         An `InputAwareAutoencoder`, or with a plain decoder an `AutoencoderKL`.
+    Raises:
+        UserError: `start_from` holds none of that kind.
     """
     accelerator = start_whole(config)
     plain = config.decoder == "plain"
     dataset = open_pairs(config.dataset, "train")
     frames = load_frames(dataset)
     torch.manual_seed(config.loop.seed)
-    model: Any = (new_plain if plain else InputAwareAutoencoder)(config.latent_channels)
+    if config.start_from is None:
+        model: Any = (new_plain if plain else InputAwareAutoencoder)(config.latent_channels)
+    else:
+        model = _with_learning_decoder(config.start_from, plain)
     model.to(memory_format=torch.channels_last)  # a sixth faster on a CPU
     device = accelerator.device
 
@@ -57,7 +69,7 @@ def train_autoencoder(config: AutoencoderConfig) -> Any:
         same = batch.chance(0.1)  # nothing happens
         action = torch.where(same[:, None, None, None], before, action)
         before, action = before.to(device), action.to(device)
-        size = (config.latent_channels, *(n // 8 for n in action.shape[-2:]))
+        size = (model.config.latent_channels, *(n // 8 for n in action.shape[-2:]))
         noise = batch.normal(*size)
         if plain:
             drawn, kl = draw_again(model, action, noise.to(device))
@@ -69,15 +81,31 @@ def train_autoencoder(config: AutoencoderConfig) -> Any:
 
     weights = fit(model, loss, dataset["pair_id"], config)
     model.load_state_dict(weights)
-    mean, std = measure_latents(model, frames)
-    if plain:
-        normalise_latents(model, mean, std)
-    else:
-        measured = {"latents_mean": tuple(mean.tolist()), "latents_std": tuple(std.tolist())}
-        model = InputAwareAutoencoder(config.latent_channels, **measured)
-        model.load_state_dict(weights)
+    if config.start_from is None:
+        model = _normalised(model, frames)
     model.save_pretrained(config.out / "vae", is_main_process=accelerator.is_main_process)
     return model
+
+
+def _with_learning_decoder(folder: Path, plain: bool) -> Any:
+    model = open_autoencoder(folder)
+    if isinstance(model, InputAwareAutoencoder) == plain:
+        raise UserError(f"start_from={folder}: its decoder is of the other kind; set decoder")
+    for part in (model.encoder, model.quant_conv) if plain else (model.encoder,):
+        part.requires_grad_(False)
+    return model
+
+
+def _normalised(model: Any, frames: Tensor) -> Any:
+    """A trained autoencoder whose latents have mean 0 and deviation 1 in each channel."""
+    mean, std = measure_latents(model, frames)
+    if not isinstance(model, InputAwareAutoencoder):
+        normalise_latents(model, mean, std)
+        return model
+    measured = {"latents_mean": tuple(mean.tolist()), "latents_std": tuple(std.tolist())}
+    normal = InputAwareAutoencoder(model.config.latent_channels, **measured)
+    normal.load_state_dict(model.state_dict())
+    return normal
 
 
 @torch.no_grad()
