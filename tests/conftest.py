@@ -25,7 +25,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def renderer_available() -> None:
     """Skips where no offscreen OpenGL can be had."""
-    from egoframe.kitchen.render import unavailable
+    from egoframe.simulator.render import unavailable
 
     reason = unavailable()
     if reason:

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from egoframe.cli.describe import describe
 from egoframe.errors import UserError
-from egoframe.kitchen.teacher import describe as told_of
 from egoframe.pairs import open_pairs, read_rows, shards, write_pairs
+from egoframe.scenes import describe as told_of
 from egoframe.storage import Folder
 from tests.cli.run import EGOFRAME
 from tests.kitchen.made_up import records

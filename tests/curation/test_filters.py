@@ -177,11 +177,12 @@ def test_real_clips_keep_their_action(shared_data):
 
 
 def test_nothing_but_arms_and_doors_moves_in_the_kitchen(renderer_available):
-    from egoframe.kitchen.episode import plan_episode
-    from egoframe.kitchen.render import Renderer
-    from egoframe.kitchen.world import World
+    from egoframe.kitchen.family import KITCHEN
+    from egoframe.simulator.episode import plan_episode
+    from egoframe.simulator.render import Renderer
+    from egoframe.simulator.world import World
 
-    world = World(16, "train")
+    world = World(16, family=KITCHEN)
     episode = plan_episode(world, np.random.default_rng([16, 23]), 12)
     renderer = Renderer(world, SIZE)
     try:

@@ -21,9 +21,9 @@ from egoframe.enhancer.prompts import question
 from egoframe.enhancer.tuning import Lora, TuningConfig, TuningLoop, plan_tuning, tune_enhancer
 from egoframe.errors import UserError
 from egoframe.evaluation.descriptions import judge_tuning, summary
-from egoframe.kitchen.teacher import describe
 from egoframe.models import packaged
 from egoframe.pairs import ActionPair, open_described, write_pairs
+from egoframe.scenes import describe
 from egoframe.storage import Folder
 from egoframe.training.checkpoints import checkpoints
 from egoframe.training.randomness import step_samples

@@ -1,5 +1,5 @@
 from egoframe.evaluation.descriptions import DescriptionScore, score_descriptions
-from egoframe.kitchen.teacher import describe
+from egoframe.scenes import describe
 from tests.kitchen.made_up import records
 
 

@@ -56,13 +56,14 @@ def test_the_packaged_one_names_what_people_do_in_kitchens_it_never_saw():
     import numpy as np
     from PIL import Image
 
-    from egoframe.kitchen.episode import plan_episode
-    from egoframe.kitchen.render import Renderer
-    from egoframe.kitchen.world import World
+    from egoframe.kitchen.family import KITCHEN
+    from egoframe.simulator.episode import plan_episode
+    from egoframe.simulator.render import Renderer
+    from egoframe.simulator.world import World
 
     asked, drawn = [], []
     for seed in (31, 32):
-        world = World(seed, "validation")
+        world = World(seed, "validation", family=KITCHEN)
         episode = plan_episode(world, np.random.default_rng(seed), 30)
         renderer = Renderer(world, 256)
         for performed in episode.actions:

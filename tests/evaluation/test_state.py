@@ -106,12 +106,13 @@ def test_other_datasets_cannot_teach_it(tmp_path):
 def test_the_packaged_one_knows_the_states_of_kitchens_it_never_saw(tmp_path):
     from egoframe.curation.build import BuildConfig, build_dataset
     from egoframe.evaluation.state_training import accuracy
-    from egoframe.kitchen.record import RecordConfig, record
+    from egoframe.kitchen.family import KITCHEN
+    from egoframe.simulator.record import RecordConfig, record
     from egoframe.sources.epic import EpicSource
     from egoframe.storage import Folder
 
-    settings = RecordConfig(kitchens=2, actions=50, seed=91, frames_only=True, validation_share=0.5)
-    list(record(tmp_path / "recording", settings))
+    settings = RecordConfig(scenes=2, actions=50, seed=91, frames_only=True, validation_share=0.5)
+    list(record(tmp_path / "recording", settings, KITCHEN))
     reader = EpicSource(tmp_path / "recording")
     list(build_dataset(reader.clips(), Folder(tmp_path / "pairs"), BuildConfig(size=128)))
     assert accuracy(load_state_recogniser(), tmp_path / "pairs")["all"] >= 0.9

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from egoframe.kitchen.facts import Fact, accuracy, check
-from egoframe.kitchen.teacher import describe
+from egoframe.scenes import check, describe
+from egoframe.simulator.facts import Fact, accuracy
 from tests.kitchen.made_up import records
 
 RECORDS = records(600, seed=1)

@@ -3,8 +3,10 @@ from collections import defaultdict
 
 import pytest
 
-from egoframe.kitchen.facts import accuracy, check
-from egoframe.kitchen.teacher import describe, place
+from egoframe.kitchen.language import LANGUAGE
+from egoframe.scenes import check, describe
+from egoframe.simulator.facts import accuracy
+from egoframe.simulator.teacher import place
 from tests.kitchen.made_up import records
 
 RECORDS = records(600)
@@ -53,9 +55,12 @@ def test_descriptions_are_sentences_of_at_most_sixty_words():
 
 
 def test_what_it_says_of_recorded_actions_is_so(tmp_path, renderer_available):
-    from egoframe.kitchen.record import RecordConfig, record
+    from egoframe.kitchen.family import KITCHEN
+    from egoframe.simulator.record import RecordConfig, record
 
-    for _ in record(tmp_path, RecordConfig(kitchens=2, actions=20, size=64, frames_only=True)):
+    for _ in record(
+        tmp_path, RecordConfig(scenes=2, actions=20, size=64, frames_only=True), KITCHEN
+    ):
         pass
     lines = (tmp_path / "simulator.jsonl").read_text(encoding="utf-8").splitlines()
     facts = [fact for line in lines for fact in check(describe(json.loads(line)), json.loads(line))]
@@ -76,4 +81,7 @@ def test_what_it_says_of_recorded_actions_is_so(tmp_path, renderer_available):
 def test_places_follow_the_box(x, y, words):
     record = next(r for r in RECORDS if r["frames"]["pre"]["boxes"])
     box = {"label": record["item"]["name"], "x0": x, "y0": y, "x1": x, "y1": y}
-    assert place({**record, "frames": {key: {"boxes": [box]} for key in ("pre", "pnr")}}) == words
+    assert (
+        place({**record, "frames": {key: {"boxes": [box]} for key in ("pre", "pnr")}}, LANGUAGE)
+        == words
+    )

@@ -1,4 +1,4 @@
-"""Descriptions for the built-in kitchen's datasets, from what its simulator knows."""
+"""Descriptions for datasets of the built-in scenes, from what their simulator knows."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from egoframe.errors import UserError
-from egoframe.kitchen.teacher import describe
 from egoframe.pairs import read_rows, shards, write_shard
+from egoframe.scenes import describe, scene_of
 from egoframe.storage import Folder
-
-KITCHEN_TEACHER = "kitchen-teacher"
 
 
 def describe_from_facts(folder: Folder, seed: int = 0) -> int:
-    """Write the kitchen teacher's description into every pair that carries facts; how many.
+    """Write the simulator's own teacher's description into every pair that carries facts; how many.
 
     Raises:
         UserError: no dataset here, or no pair of it carries facts.
@@ -26,8 +24,9 @@ def describe_from_facts(folder: Folder, seed: int = 0) -> int:
         nonlocal count
         for row in read_rows(folder, shard):
             if row["facts"] is not None:
-                row["description"] = describe(json.loads(row["facts"]), seed)
-                row["description_source"] = KITCHEN_TEACHER
+                record = json.loads(row["facts"])
+                row["description"] = describe(record, seed)
+                row["description_source"] = f"{scene_of(record)}-teacher"
                 row["description_flags"] = []
                 count += 1
             yield row

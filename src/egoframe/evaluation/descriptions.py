@@ -1,4 +1,4 @@
-"""How true descriptions are: their checkable facts against what the built-in kitchen knows."""
+"""How true descriptions are: their checkable facts against what the built-in scenes know."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egoframe.errors import UserError
-from egoframe.kitchen.facts import check
+from egoframe.scenes import check
 
 if TYPE_CHECKING:
     import datasets

@@ -1,20 +1,3 @@
-"""The built-in world: a first-person kitchen to train and test on, drawn by MuJoCo."""
+"""The built-in kitchen: one family of the scenes of `egoframe.simulator`."""
 
-import ctypes
-import os
-import sys
-
-
-def _backend() -> str:
-    """Which offscreen OpenGL this machine has, as MuJoCo calls it."""
-    for library, name in (("libEGL.so.1", "egl"), ("libOSMesa.so.8", "osmesa")):
-        try:
-            ctypes.CDLL(library)
-        except OSError:
-            continue
-        return name
-    return "disable"  # worlds can still be posed, not drawn
-
-
-if sys.platform == "linux":  # MuJoCo reads it once, when it is imported
-    os.environ.setdefault("MUJOCO_GL", _backend())
+import egoframe.simulator  # noqa: F401 — chooses MuJoCo's OpenGL before anything imports MuJoCo

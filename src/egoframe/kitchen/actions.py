@@ -1,18 +1,13 @@
-"""The catalogue of actions: what each needs, what it changes, and how it is told.
-
-A `State` is what a person would remember of the kitchen: what is open or on, what stands where, and
-what is in which hand. An `Action` names one feasible thing to do in a state.
-"""
+"""The kitchen's catalogue of actions: what each needs, and what it changes."""
 
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, field
-from typing import Literal
 
-from egoframe.kitchen.world import World
-
-Side = Literal["left", "right"]
+from egoframe.simulator.actions import BESIDE, Action, State, resting_state, surface_of
+from egoframe.simulator.family import Place
+from egoframe.simulator.style import Side
+from egoframe.simulator.world import World
 
 OPENABLE = ("drawer", "cupboard", "microwave", "oven")
 SWITCHES = ("tap", "hob")
@@ -20,14 +15,14 @@ PORTABLE = (
     "mug", "glass", "bowl", "plate", "pan", "pot", "kettle", "bottle", "jar", "knife",
     "spoon", "spatula", "bread", "tomato", "carrot", "sponge", "cloth",
 )  # fmt: skip
-RIGHT_HANDED = ("knife", "spoon", "spatula", "kettle", "pan", "pot")  # by their shape
+RIGHT_HANDED = frozenset({"knife", "spoon", "spatula", "kettle", "pan", "pot"})  # by their shape
 FOOD = ("bread", "tomato", "carrot")
 WASHABLE = ("mug", "bowl", "plate")
 WIPERS = ("sponge", "cloth")
 # What is poured: the vessel that holds it, and those it goes into.
 POURED = {"water": ("kettle", ("mug", "glass")), "oil": ("bottle", ("pan", "pot", "bowl"))}
 STIRRED = ("pan", "pot", "bowl")
-SPRING_BACK = ("button",)
+SPRING_BACK = frozenset({"button"})
 
 # How much each verb, or one action of it, is wanted, so that all come out about equally often.
 WEIGHTS = {
@@ -37,69 +32,11 @@ WEIGHTS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Action:
-    """One thing to do."""
-
-    verb: str  # as EPIC-KITCHENS writes it: "put-down"
-    noun: str
-    item: str  # what is acted upon
-    tool: str | None = None  # what is held and used
-    target: int | None = None  # the spot where something is put down
-
-    @property
-    def narration(self) -> str:
-        """As an annotator would write it: "put down mug"."""
-        return f"{self.verb.replace('-', ' ')} {self.noun}"
-
-
-@dataclass
-class State:
-    """What is open, on, filled and cut, where things stand (spot numbers) and what is held."""
-
-    open: dict[str, bool] = field(default_factory=dict)
-    spot: dict[str, int | None] = field(default_factory=dict)
-    held: dict[Side, str | None] = field(default_factory=lambda: {"left": None, "right": None})
-    filled: set[str] = field(default_factory=set)
-    cut: set[str] = field(default_factory=set)
-
-    def hand_of(self, item: str) -> Side | None:
-        """The hand that holds an item."""
-        return next((side for side, held in self.held.items() if held == item), None)
-
-    def told(self, world: World, item: str) -> dict[str, object]:
-        """The state of one item, as a recording tells it."""
-        told: dict[str, object] = {}
-        if world.items[item].joint is not None:
-            told["opening"] = float(self.open[item])
-        if item in self.spot:
-            spot = self.spot[item]
-            told["place"] = "hand" if spot is None else surface_of(world, spot)
-        if item in self.filled:
-            told["filled"] = True
-        if item in self.cut:
-            told["cut"] = True
-        return told
-
-
 def first_state(world: World) -> State:
     """The state of a kitchen that nobody has touched."""
-    state = State(open={name: False for name, item in world.items.items() if item.joint})
-    for name, position in world.placed.items():
-        near = [
-            (sum((a - b) ** 2 for a, b in zip(spot.position[:2], position[:2], strict=True)), i)
-            for i, spot in enumerate(world.spots)
-        ]
-        distance, index = min(near)
-        taken = index in state.spot.values()
-        state.spot[name] = -1 if distance > 0.03**2 or taken else index
+    state = resting_state(world)
+    state.marks = {"filled": set(), "cut": set()}
     return state
-
-
-def surface_of(world: World, spot: int) -> str:
-    """The word for what a spot is on; −1 is the board, where a knife lies beside the food."""
-    kind = "board" if spot < 0 else world.spots[spot].kind
-    return {"ledge": "worktop"}.get(kind, kind)
 
 
 def feasible(world: World, state: State) -> list[Action]:
@@ -133,7 +70,9 @@ def feasible(world: World, state: State) -> list[Action]:
             if index not in occupied:
                 found.append(Action("put-down", noun, name, target=index))
         if noun == "knife":
-            on_board = [n for n in state.spot if _on_board(world, state, n) and n not in state.cut]
+            on_board = [
+                n for n in state.spot if _on_board(world, state, n) and n not in state.marks["cut"]
+            ]
             found += [
                 Action("cut", world.items[n].noun, n, tool=name)
                 for n in on_board
@@ -155,7 +94,7 @@ def feasible(world: World, state: State) -> list[Action]:
                 found += [
                     Action("pour", liquid, n, tool=name)
                     for n in state.spot
-                    if world.items[n].noun in vessels_for and n not in state.filled
+                    if world.items[n].noun in vessels_for and n not in state.marks["filled"]
                 ]
     return found
 
@@ -194,25 +133,21 @@ def after(world: World, state: State, action: Action, hand: Side) -> State:
             new.spot[action.item] = action.target
             new.held[hand] = None
         case "pour":
-            new.filled.add(action.item)
+            new.marks["filled"].add(action.item)
         case "cut":
-            new.cut.add(action.item)
+            new.marks["cut"].add(action.item)
     return new
 
 
-def choose_hand(world: World, state: State, action: Action, offset: float) -> Side:
-    """The hand that does it: the one that holds the tool or item, else the one on its side.
-
-    `offset` is how far to the right of the eye the item lies, in metres.
-    """
-    holder = state.hand_of(action.tool or action.item)
-    if holder is not None:
-        return holder
-    free: list[Side] = [side for side, held in state.held.items() if held is None]
-    if len(free) == 1:
-        return free[0]
-    if world.items[action.item].noun in RIGHT_HANDED:
-        return "right"
-    if abs(offset) < 0.05:
-        return world.style.dominant
-    return "right" if offset > 0 else "left"
+def ways(world: World, state: State, action: Action) -> tuple[Place, Place]:
+    """What an action takes something from, and where it brings it."""
+    if action.verb == "take":
+        spot = state.spot[action.item]
+        noun = surface_of(world, BESIDE if spot is None else spot)
+        return {"name": noun, "noun": noun}, None
+    if action.verb == "put-down" and action.target is not None:
+        noun = surface_of(world, action.target)
+        return None, {"name": noun, "noun": noun}
+    if action.verb == "pour" and action.tool is not None:
+        return world.items[action.tool].told(), world.items[action.item].told()
+    return None, None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from egoframe.kitchen import meshes, textures
-from egoframe.kitchen.builder import Builder, Grip, Item, Spot
 from egoframe.kitchen.dimensions import FRONT, THICKNESS, WALL, ZONE_WIDTH
-from egoframe.kitchen.style import COLORS
+from egoframe.simulator import meshes, textures
+from egoframe.simulator.builder import Builder, Grip, Item, Spot
+from egoframe.simulator.style import COLORS
 
 
 def hood(b: Builder, x: float) -> None:

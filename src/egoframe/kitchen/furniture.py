@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from egoframe.kitchen import meshes, textures
 from egoframe.kitchen.appliances import hob, hood, microwave, oven
-from egoframe.kitchen.builder import Builder, Grip, Item, Spot
 from egoframe.kitchen.dimensions import DEPTH, FRONT, THICKNESS, WALL, ZONE_WIDTH
-from egoframe.kitchen.style import COLORS
+from egoframe.simulator import meshes, textures
+from egoframe.simulator.builder import Builder, Grip, Item, Spot
+from egoframe.simulator.style import COLORS
 
 WORKTOP_COLORS = {
     "oak": (0.74, 0.56, 0.36),

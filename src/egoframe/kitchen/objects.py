@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from egoframe.kitchen.builder import Builder, Spot
 from egoframe.kitchen.dimensions import ZONE_WIDTH
 from egoframe.kitchen.utensils import (
     board,
@@ -20,6 +19,7 @@ from egoframe.kitchen.utensils import (
     tomato,
 )
 from egoframe.kitchen.vessels import bottle, bowl, glass, jar, kettle, mug, pan, plate, pot
+from egoframe.simulator.builder import Builder, Spot
 
 # Where things may stand in each zone: (x from its middle, y, roomy).
 ZONE_SPOTS: dict[str, list[tuple[float, float, bool]]] = {

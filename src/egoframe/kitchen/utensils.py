@@ -5,10 +5,10 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from egoframe.kitchen import meshes, textures
-from egoframe.kitchen.builder import Builder
-from egoframe.kitchen.movable import AT_THE_RIM, FROM_ABOVE, OVER_A_HANDLE, finish, hold, start
-from egoframe.kitchen.style import COLORS
+from egoframe.simulator import meshes, textures
+from egoframe.simulator.builder import Builder
+from egoframe.simulator.movable import AT_THE_RIM, FROM_ABOVE, OVER_A_HANDLE, finish, hold, start
+from egoframe.simulator.style import COLORS
 
 
 def knife(b: Builder) -> str:

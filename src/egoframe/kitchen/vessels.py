@@ -5,9 +5,9 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from egoframe.kitchen import meshes
-from egoframe.kitchen.builder import Builder
-from egoframe.kitchen.movable import (
+from egoframe.simulator import meshes
+from egoframe.simulator.builder import Builder
+from egoframe.simulator.movable import (
     AT_THE_RIM,
     FROM_ABOVE,
     FROM_THE_SIDE,

@@ -41,6 +41,7 @@ from typing import Any, NamedTuple
 
 from egoframe.errors import UserError, first_line
 from egoframe.pairs import SPLITS, Box, normalise_action
+from egoframe.scenes import scene_of
 from egoframe.sources.clip import ActionClip, flawed
 from egoframe.sources.reading import FILE_NAME, safe_name, unique
 from egoframe.sources.visor import Visor
@@ -72,6 +73,7 @@ class Simulated(NamedTuple):
     critical: dict[str, float]
     boxes: Boxes
     facts: str
+    scene: str  # which family of built-in scenes
 
 
 class Simulator:
@@ -245,7 +247,7 @@ def _clip(
         return flawed(clip_id, SOURCE, split, safe_name(video), media, flaw or "", narration)
     return ActionClip(
         clip_id=row["narration_id"],
-        source="kitchen" if told else SOURCE,
+        source=told.scene if told else SOURCE,
         split=split,
         video_id=video,
         media=media,
@@ -328,7 +330,7 @@ def _simulated(told: dict[str, Any]) -> Simulated:
     times = {key: float(told["times"][key]) for key in ("pre", "contact", "pnr", "post")}
     frames = {times[key]: frame["boxes"] for key, frame in told.get("frames", {}).items() if frame}
     boxes = {time: list(map(_box, found)) for time, found in frames.items()}
-    return Simulated(times, boxes, json.dumps(told))
+    return Simulated(times, boxes, json.dumps(told), scene_of(told))
 
 
 def _box(told: dict[str, Any]) -> Box:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import mujoco
 import numpy as np
 
-from egoframe.kitchen.meshes import Mesh
-from egoframe.kitchen.style import COLORS, Color, Style
+from egoframe.simulator.meshes import Mesh
+from egoframe.simulator.style import COLORS, Color, Style
 
+S = TypeVar("S", bound=Style)
 DECOR = 0  # geometry group of everything that the camera sees
 
 
@@ -27,6 +29,7 @@ class Grip:
     kind: str
     width: float
     upright: bool = True
+    rim: bool = False  # of something round: from the wearer's side however it lies, or by two hands
 
 
 @dataclass(frozen=True)
@@ -43,26 +46,34 @@ class Item:
     centre: tuple[float, float, float]  # of its box, in its body's frame
     grip: Grip
 
+    def told(self) -> dict[str, str]:
+        """As a recording speaks of it."""
+        return {"name": self.name, "noun": self.noun, "color": self.color}
+
 
 @dataclass
 class Spot:
     """A place where something can be put down."""
 
-    kind: str  # worktop, board, hob, sink
+    kind: str  # "worktop", "board": a word of the family's language
     position: tuple[float, float, float]
 
 
 @dataclass
-class Builder:
+class Builder(Generic[S]):
     """The specification while it is built; `items` and `spots` grow with it."""
 
-    style: Style
+    style: S
     rng: np.random.Generator
     spec: mujoco.MjSpec = field(default_factory=mujoco.MjSpec)
     items: dict[str, Item] = field(default_factory=dict)
     spots: list[Spot] = field(default_factory=list)
     effect_geoms: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     placed: dict[str, tuple[float, float, float]] = field(default_factory=dict)  # movable → where
+    turned: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    """Movable → its rotation vector, where it is not upright."""
+    carrier: dict[str, str] = field(default_factory=dict)  # part → movable that it is a part of
+    hidden_geoms: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     _count: int = 0
 
     def material(
@@ -155,9 +166,12 @@ class Builder:
         body.add_joint(name=name, type=kind, axis=axis, range=[0, reach], limited=True)
         return name
 
-    def effect(self, item: str, effect: str, geoms: list[str]) -> None:
-        """Say which geoms an effect shows."""
+    def effect(
+        self, item: str, effect: str, geoms: list[str], instead_of: list[str] | None = None
+    ) -> None:
+        """Say which geoms an effect shows, and in whose place."""
         self.effect_geoms[item, effect] = geoms
+        self.hidden_geoms[item, effect] = instead_of or []
 
     def number(self, noun: str) -> str:
         """The next free name for a noun: "mug_1", "mug_2", …"""

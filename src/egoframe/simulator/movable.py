@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mujoco
 
-from egoframe.kitchen.builder import Builder, Grip, Item
+from egoframe.simulator.builder import Builder, Grip, Item
 
 # Common ways to hold, as (palm, fingers) of a right hand.
 FROM_THE_SIDE = ((-0.92, 0.38, 0.0), (0.38, 0.92, 0.0))

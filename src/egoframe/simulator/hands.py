@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Literal
 import mujoco
 import numpy as np
 
-from egoframe.kitchen import meshes, textures
-from egoframe.kitchen.hand_grips import GRIPS, solve_grip
-from egoframe.kitchen.hand_skeleton import BONES, DIGITS, MIRROR, hand_bones
-from egoframe.kitchen.style import COLORS, Color
+from egoframe.simulator import meshes, textures
+from egoframe.simulator.hand_grips import GRIPS, solve_grip
+from egoframe.simulator.hand_skeleton import BONES, DIGITS, MIRROR, hand_bones
+from egoframe.simulator.style import COLORS, Color
 
 if TYPE_CHECKING:
-    from egoframe.kitchen.builder import Builder
-    from egoframe.kitchen.world import World
+    from egoframe.simulator.builder import Builder
+    from egoframe.simulator.world import World
 
 __all__ = ["GRIPS", "HandPose", "add_hands", "pose_hand", "rest_pose"]
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from egoframe.errors import UserError
-from egoframe.kitchen.hand_skeleton import FINGERS, PALM_DEPTH, THUMB, Digit, pad_point
+from egoframe.simulator.hand_skeleton import FINGERS, PALM_DEPTH, THUMB, Digit, pad_point
 
 GRIPS = ("relaxed", "flat", "point", "pinch", "hook", "power", "cylinder")
 

@@ -8,13 +8,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from egoframe.kitchen.record import NOUN_CLASSES
-from egoframe.kitchen.style import COLORS
-from egoframe.kitchen.teacher import acted_box
+from egoframe.simulator.language import Language
+from egoframe.simulator.style import COLORS
+from egoframe.simulator.teacher import acted_box
 
 COLOR_WORDS = (*COLORS, "clear")
-SURFACES = {"worktop": "worktop", "hob": "hob", "sink": "sink", "chopping board": "board"}
-SETTINGS = {"counter": {"worktop"}, "tap": {"sink"}}  # what an action on these happens at
 DIRECTIONS = {
     r"towards the body": "towards", r"away from the body": "away", r"to the left": "left",
     r"to the right": "right", r"\bcounterclockwise|\banticlockwise": "anticlockwise",
@@ -34,17 +32,17 @@ class Fact:
     right: bool
 
 
-def check(description: str, record: dict[str, Any]) -> list[Fact]:
+def check(description: str, record: dict[str, Any], language: Language) -> list[Fact]:
     """Every checkable fact of a description, compared with the record of the action."""
     text = " ".join(description.lower().split())
     main, other = _split(text)
     return [
         *_hand(main, record),
-        *_objects(main, record),
-        *_place(main, record),
+        *_objects(main, record, language),
+        *_place(main, record, language),
         *_direction(main, record),
-        *_surface(main, record),
-        *_other_hand(other, record),
+        *_surface(main, record, language),
+        *_other_hand(other, record, language),
     ]
 
 
@@ -68,24 +66,24 @@ def _hand(main: str, record: dict[str, Any]) -> list[Fact]:
     ]
 
 
-def _objects(main: str, record: dict[str, Any]) -> list[Fact]:
+def _objects(main: str, record: dict[str, Any], language: Language) -> list[Fact]:
     known = {(record["item"]["color"], record["item"]["noun"])}
     if record["tool"]:
         known.add((record["tool"]["color"], record["tool"]["noun"]))
     facts = []
-    for color, noun in _colored(main):
+    for color, noun in _colored(main, language):
         tool = record["tool"] is not None and noun == record["tool"]["noun"]
         facts.append(Fact("tool" if tool else "object", f"{color} {noun}", (color, noun) in known))
     return facts
 
 
-def _colored(text: str) -> list[tuple[str, str]]:
+def _colored(text: str, language: Language) -> list[tuple[str, str]]:
     """(colour, noun) of everything that is called by its colour."""
-    nouns = "|".join(sorted({*NOUN_CLASSES}, key=len, reverse=True))
+    nouns = "|".join(sorted(language.noun_classes, key=len, reverse=True))
     return re.findall(rf"\b({'|'.join(COLOR_WORDS)}) ({nouns})\b", text)
 
 
-def _place(main: str, record: dict[str, Any]) -> list[Fact]:
+def _place(main: str, record: dict[str, Any], language: Language) -> list[Fact]:
     if found := re.search(r"\bat the (upper|lower) (left|right)\b", main):
         down, across = found[1], found[2]
     elif found := re.search(r"\b(?:on|at) the (left|right)\b(?! hand)", main):
@@ -97,7 +95,7 @@ def _place(main: str, record: dict[str, Any]) -> list[Fact]:
     else:
         return []
     words = f"{down} {across}".strip() or "middle"
-    box = acted_box(record)
+    box = acted_box(record, language)
     if box is None:
         return [Fact("place", words, False)]
     x, y = (box["x0"] + box["x1"]) / 2, (box["y0"] + box["y1"]) / 2
@@ -117,15 +115,15 @@ def _direction(main: str, record: dict[str, Any]) -> list[Fact]:
     return [Fact("direction", word, word == true) for word in dict.fromkeys(said)]
 
 
-def _surface(main: str, record: dict[str, Any]) -> list[Fact]:
+def _surface(main: str, record: dict[str, Any], language: Language) -> list[Fact]:
     true = {part["noun"] for part in (record["from"], record["to"]) if part}
-    true |= SETTINGS.get(record["noun"], set())
-    said = [noun for words, noun in SURFACES.items()
+    true |= language.settings.get(record["noun"], frozenset())
+    said = [noun for words, noun in language.surfaces.items()
             if re.search(rf"\b(?:from|on|onto|in|into|over) the {words}\b", main)]  # fmt: skip
     return [Fact("surface", noun, noun in true) for noun in said]
 
 
-def _other_hand(other: str, record: dict[str, Any]) -> list[Fact]:
+def _other_hand(other: str, record: dict[str, Any], language: Language) -> list[Fact]:
     sides = re.findall(r"\b(left|right) hand", other)
     if not sides:
         return []
@@ -138,7 +136,7 @@ def _other_hand(other: str, record: dict[str, Any]) -> list[Fact]:
     facts = [Fact("other hand", sides[0], sides[0] == true["side"])]
     facts.append(Fact("other hand", doing, doing == true["doing"]))
     item = true.get("item")
-    for color, noun in _colored(other):
+    for color, noun in _colored(other, language):
         right = item is not None and (color, noun) == (item["color"], item["noun"])
         facts.append(Fact("other hand", f"{color} {noun}", right))
     return facts

@@ -1,15 +1,24 @@
-"""The kitchen's teacher: descriptions of an action, written from ground truth.
+"""The kitchen's words: within EPIC-KITCHENS-100's classes, and in its teacher's sentences."""
 
-LEGO's teacher LLM is prompted with narrations and boxes; in a simulator the same can be said with
-certainty. Every fact of a sentence stands in the record (docs/architecture.md, "A recording"), and
-`facts.py` can read it back.
-"""
+from egoframe.simulator.language import Language
 
-from __future__ import annotations
-
-import random
-import zlib
-from typing import Any
+# The words of the kitchen within EPIC-KITCHENS-100's classes: word → (class number, key).
+VERB_CLASSES = {
+    "take": (0, "take"), "put-down": (1, "put"), "wash": (2, "wash"), "open": (3, "open"),
+    "close": (4, "close"), "turn-on": (6, "turn-on"), "cut": (7, "cut"),
+    "turn-off": (8, "turn-off"), "pour": (9, "pour"), "stir": (10, "mix"), "press": (21, "press"),
+    "wipe": (2, "wash"),
+}  # fmt: skip
+NOUN_CLASSES = {
+    "tap": (0, "tap"), "spoon": (1, "spoon"), "plate": (2, "plate"), "cupboard": (3, "cupboard"),
+    "knife": (4, "knife"), "pan": (5, "pan"), "bowl": (7, "bowl"), "drawer": (8, "drawer"),
+    "sponge": (9, "sponge"), "glass": (10, "glass"), "mug": (13, "cup"), "bottle": (15, "bottle"),
+    "cloth": (17, "cloth"), "spatula": (20, "spatula"), "hob": (24, "hob"), "water": (27, "water"),
+    "pot": (29, "pot"), "oil": (31, "oil"), "bread": (33, "bread"), "jar": (40, "jar"),
+    "carrot": (41, "carrot"), "counter": (42, "top"), "tomato": (43, "tomato"),
+    "kettle": (44, "kettle"), "oven": (46, "oven"), "microwave": (90, "microwave"),
+    "button": (92, "button"),
+}  # fmt: skip
 
 # What is said of each verb, or of one action of it, in several grammatical shapes.
 SENTENCES: dict[str, list[str]] = {
@@ -96,95 +105,18 @@ SENTENCES: dict[str, list[str]] = {
     ],
 }
 
-
-def describe(record: dict[str, Any], seed: int = 0) -> str:
-    """One description of a recorded action; the wording depends on (seed, narration id) alone.
-
-    It says which hand acts on which object, where that is seen, what moves where, with which tool,
-    and what the other hand does.
-    """
-    rng = random.Random(zlib.crc32(f"{seed} {record['narration_id']}".encode()))
-    main = _sentence(record, rng)
-    other = _other_hand(record, rng)
-    text = f"{main} {other}" if rng.random() < 0.7 else f"{main.rstrip('.')}, while {_lower(other)}"
-    return text
-
-
-def _sentence(record: dict[str, Any], rng: random.Random) -> str:
-    verb, noun, side = record["verb"], record["noun"], record["hands"][0]
-    templates = SENTENCES.get(f"{verb} {noun}") or SENTENCES[verb]
-    motion = record["motion"]
-    return rng.choice(templates).format(
-        who=rng.choice(["The person", "The wearer"]),
-        side=side,
-        hand=rng.choice([f"with the {side} hand", f"using the {side} hand"]),
-        thing=_called(record["item"]),
-        tool=_called(record["tool"]) if record["tool"] else "",
-        where=_after_space(place(record)),
-        motion=motion,
-        swing=motion if motion in ("up", "down") else f"to the {motion}",
-        source=_surface(record["from"]["noun"]) if record["from"] else "",
-        goal=_goal(record["to"]["noun"]) if record["to"] else "",
-        liquid=noun,
-    )
-
-
-def place(record: dict[str, Any]) -> str:
-    """Where the acted thing is seen, in words, from its box: "at the lower left"; nothing where it
-    is hidden.
-    """
-    box = acted_box(record)
-    if box is None:
-        return ""
-    x, y = (box["x0"] + box["x1"]) / 2, (box["y0"] + box["y1"]) / 2
-    across = "left" if x < 0.4 else "right" if x > 0.6 else ""
-    down = "upper" if y < 0.36 else "lower" if y > 0.64 else ""
-    if across and down:
-        return f"at the {down} {across}"
-    if across:
-        return f"on the {across}"
-    if down:
-        return {"upper": "at the top", "lower": "at the bottom"}[down]
-    return "in the middle of the view"
-
-
-def acted_box(record: dict[str, Any]) -> dict[str, Any] | None:
-    """The box that "where" speaks of: the item before the action, or, for what is carried to its
-    place, while it happens.
-    """
-    frame = "pnr" if record["verb"] in ("put-down", "wipe", "wash") else "pre"
-    boxes = record["frames"][frame]["boxes"]
-    return next((box for box in boxes if box["label"] == record["item"]["name"]), None)
-
-
-def _other_hand(record: dict[str, Any], rng: random.Random) -> str:
-    other = record["other_hand"]
-    side = other["side"]
-    if other["doing"] == "hold":
-        return rng.choice([f"The {side} hand holds {_called(other['item'])}.",
-                           f"The {side} hand keeps hold of {_called(other['item'])}."])  # fmt: skip
-    if other["doing"] == "steady":
-        return rng.choice([f"The {side} hand steadies {_called(other['item'])}.",
-                           f"The {side} hand holds {_called(other['item'])} still."])  # fmt: skip
-    return rng.choice([f"The {side} hand rests.", f"The {side} hand stays at rest.",
-                       f"The {side} hand does nothing."])  # fmt: skip
-
-
-def _called(item: dict[str, str]) -> str:
-    return f"the {item['color']} {item['noun']}"
-
-
-def _surface(noun: str) -> str:
-    return {"board": "the chopping board"}.get(noun, f"the {noun}")
-
-
-def _goal(noun: str) -> str:
-    return "into the sink" if noun == "sink" else f"onto {_surface(noun)}"
-
-
-def _after_space(words: str) -> str:
-    return f" {words}" if words else ""
-
-
-def _lower(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+LANGUAGE = Language(
+    scene="kitchen",
+    participant="P",
+    verb_classes=VERB_CLASSES,
+    noun_classes=NOUN_CLASSES,
+    spots={
+        "worktop": "worktop", "ledge": "worktop", "board": "board", "hob": "hob", "sink": "sink",
+        "beside": "board",  # a knife lies there beside the food
+    },
+    surfaces={"worktop": "worktop", "hob": "hob", "sink": "sink", "chopping board": "board"},
+    goals={"sink": "into the sink"},
+    settings={"counter": frozenset({"worktop"}), "tap": frozenset({"sink"})},
+    carried=frozenset({"put-down", "wipe", "wash"}),
+    sentences=SENTENCES,
+)  # fmt: skip

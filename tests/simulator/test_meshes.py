@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from egoframe.kitchen import meshes
+from egoframe.simulator import meshes
 
 
 def volume(mesh: meshes.Mesh) -> float:

@@ -1,4 +1,4 @@
-"""`World`: one kitchen, compiled, and the state that actions change.
+"""`World`: one scene, compiled, and the state that actions change.
 
 Nothing is simulated: everything is posed. Positions are metres in the world's axes (x to the
 wearer's right, y away from the wearer, z up), rotations 3×3 matrices.
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from egoframe.kitchen.builder import DECOR, Builder, Item, Spot
-from egoframe.kitchen.furniture import build_furniture
-from egoframe.kitchen.hands import add_hands
-from egoframe.kitchen.objects import build_objects
-from egoframe.kitchen.style import Split, sample_style
+from egoframe.simulator.builder import DECOR, Builder, Item, Spot
+from egoframe.simulator.family import Family
+from egoframe.simulator.hands import add_hands
+from egoframe.simulator.style import Split
 
 STREAM = "stream"  # what is poured, between two vessels
 TRAIL = "trail"  # where the worktop was wiped
+UPRIGHT = (0.0, 0.0, 0.0)  # the rotation vector of what stands as it was made
 
 
 @dataclass(frozen=True)
@@ -33,35 +33,38 @@ class Grasp:
 
 
 class World:
-    """A kitchen that can be posed.
+    """A scene that can be posed.
 
     Arguments:
-        seed: of the kitchen and its wearer.
-        split: "validation" kitchens draw from other seeds and unseen combinations.
+        seed: of the scene and its wearer.
+        split: "validation" scenes draw from other seeds and unseen combinations.
+        family: which kind of scene.
     """
 
-    def __init__(self, seed: int, split: Split = "train") -> None:
-        self.style = sample_style(seed, split)
+    def __init__(self, seed: int, split: Split = "train", *, family: Family) -> None:
+        self.family = family
+        self.style = family.sample_style(seed, split)
         rng = np.random.default_rng([seed, 17, split == "validation"])
         builder = Builder(self.style, rng)
         self._settings(builder)
-        build_furniture(builder)
-        build_objects(builder)
+        family.build(builder)
         add_hands(builder)
         self.model = builder.spec.compile()
         self.data = mujoco.MjData(self.model)
         self.items: dict[str, Item] = builder.items
         self.spots: list[Spot] = builder.spots
         self.placed = builder.placed
-        self._effects = {
-            key: [self.model.geom(name).id for name in names]
-            for key, names in builder.effect_geoms.items()
-        }
+        self.turned = builder.turned
+        self.carrier = builder.carrier
+        self._effects, self._hidden = (
+            {key: [self.model.geom(name).id for name in names] for key, names in geoms.items()}
+            for geoms in (builder.effect_geoms, builder.hidden_geoms)
+        )
         self._alpha = self.model.geom_rgba[:, 3].copy()
         self._geom_pos = self.model.geom_pos.copy()
         self._shown = {
             geom: float(self.model.mat_rgba[self.model.geom_matid[geom], 3])
-            for geoms in self._effects.values()
+            for geoms in (*self._effects.values(), *self._hidden.values())
             for geom in geoms
         }
         self.reset()
@@ -108,12 +111,12 @@ class World:
             )
 
     def reset(self) -> None:
-        """Everything closed, off, and where the kitchen starts with it."""
+        """Everything closed, off, and where the scene starts with it."""
         self.data.qpos[:] = self.model.qpos0
         for item, effect in self._effects:
             self.set_effect(item, effect, 0.0)
         for name, position in self.placed.items():
-            self.place(name, np.asarray(position))
+            self.place(name, np.asarray(position), turned(self.turned.get(name, UPRIGHT)))
         self.hide_stream()
         self.hide_trail()
 
@@ -145,12 +148,15 @@ class World:
         return body.xpos.copy(), body.xmat.reshape(3, 3).copy()
 
     def set_effect(self, name: str, effect: str, amount: float) -> None:
-        """Show an effect by 0 … 1: water, flame, glow, cut, or how full a vessel is."""
+        """Show an effect by 0 … 1: water, flame, glow, cut, air, or how full a vessel is."""
         for geom in self._effects[name, effect]:
             shown = self._shown[geom] * min(1.0, 4 * amount)
             self.model.geom_rgba[geom] = (*self._rgb(geom), shown)
             if effect == "fill":
                 self.model.geom_pos[geom] = self._geom_pos[geom] + [0, 0, 0.02 * (amount - 1)]
+        for geom in self._hidden[name, effect]:
+            left = self._shown[geom] * (1.0 - min(1.0, 4 * amount))
+            self.model.geom_rgba[geom] = (*self._rgb(geom), left)
 
     def _rgb(self, geom: int) -> np.ndarray:
         return self.model.mat_rgba[self.model.geom_matid[geom], :3]
@@ -215,7 +221,7 @@ class World:
         if side == "left" and (movable or grip.upright):
             palm, fingers = palm * mirror, fingers * mirror
             point = point * mirror if movable else point
-        if movable or not grip.upright:
+        if (movable and not grip.rim) or not grip.upright:
             palm, fingers = rotation @ palm, rotation @ fingers
         unit_palm = palm / np.linalg.norm(palm)
         straight = fingers - unit_palm * (fingers @ unit_palm)
@@ -234,3 +240,13 @@ class World:
         position, rotation = self.pose(name)
         local = np.asarray(item.centre) + signs * np.asarray(item.size) / 2
         return position + local @ rotation.T
+
+
+def turned(vector: tuple[float, float, float] | np.ndarray) -> np.ndarray:
+    """The rotation matrix (3, 3) of a rotation vector (3,), in radians."""
+    angle = float(np.linalg.norm(vector))
+    quaternion, matrix = np.array([1.0, 0, 0, 0]), np.empty(9)
+    if angle > 1e-9:
+        mujoco.mju_axisAngle2Quat(quaternion, np.asarray(vector) / angle, angle)
+    mujoco.mju_quat2Mat(matrix, quaternion)
+    return matrix.reshape(3, 3)

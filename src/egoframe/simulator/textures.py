@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from egoframe.kitchen.style import Color
+from egoframe.simulator.style import Color
 
 
 def smooth_noise(rng: np.random.Generator, height: int, width: int, cells: int) -> np.ndarray:

@@ -1,17 +1,18 @@
 import numpy as np
 import pytest
 
+from egoframe.kitchen.family import KITCHEN
 from egoframe.kitchen.style import sample_style
-from egoframe.kitchen.world import World
+from egoframe.simulator.world import World
 
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return World(3)
+    return World(3, family=KITCHEN)
 
 
 def test_a_seed_gives_the_same_kitchen_again(world):
-    again = World(3)
+    again = World(3, family=KITCHEN)
     assert again.placed == world.placed
     assert again.style == world.style
     assert again.model.nmeshvert == world.model.nmeshvert
@@ -83,7 +84,7 @@ def test_left_and_right_hands_mirror_each_other_on_an_upright_thing(world):
 
 def test_things_do_not_stand_in_each_other():
     for seed in range(12):
-        world = World(seed)
+        world = World(seed, family=KITCHEN)
         nouns = ("mug", "glass", "bowl", "plate", "kettle", "bottle", "jar", "pan", "pot")
         tall = [name for name in world.placed if world.items[name].noun in nouns]
         for i, a in enumerate(tall):

@@ -3,14 +3,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from egoframe.kitchen.actions import after, choose_hand, feasible, first_state
-from egoframe.kitchen.episode import Episode, plan_episode
-from egoframe.kitchen.world import World
+from egoframe.kitchen.actions import after, feasible, first_state
+from egoframe.kitchen.family import KITCHEN
+from egoframe.simulator.actions import choose_hand
+from egoframe.simulator.episode import Episode, plan_episode
+from egoframe.simulator.world import World
 
 
 @pytest.fixture(scope="module")
 def episode() -> Episode:
-    return plan_episode(World(5), np.random.default_rng(5), 30)
+    return plan_episode(World(5, family=KITCHEN), np.random.default_rng(5), 30)
 
 
 def snapshot(episode: Episode, t: float) -> np.ndarray:
@@ -41,7 +43,7 @@ def test_times_are_in_order(episode):
 
 
 def test_every_action_was_possible_and_states_follow_each_other(episode):
-    world = World(5)
+    world = World(5, family=KITCHEN)
     state = first_state(world)
     for done in episode.actions:
         assert done.action in feasible(world, state)
@@ -80,7 +82,7 @@ def test_what_opens_is_half_open_in_the_middle(episode):
 
 
 def test_a_free_hand_on_the_items_side_is_chosen():
-    world = World(5)
+    world = World(5, family=KITCHEN)
     state = first_state(world)
     mug = next(a for a in feasible(world, state) if a.narration == "take mug")
     assert choose_hand(world, state, mug, 0.2) == "right"
@@ -94,7 +96,9 @@ def test_there_are_at_least_ten_verbs_sixteen_nouns_and_thirty_actions():
     seen: Counter[str] = Counter()
     verbs, nouns = set(), set()
     for seed in range(16):
-        for done in plan_episode(World(seed), np.random.default_rng(seed), 40).actions:
+        for done in plan_episode(
+            World(seed, family=KITCHEN), np.random.default_rng(seed), 40
+        ).actions:
             seen[done.action.narration] += 1
             verbs.add(done.action.verb)
             nouns.add(done.action.noun)

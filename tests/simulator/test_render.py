@@ -9,11 +9,12 @@ pytestmark = pytest.mark.usefixtures("renderer_available")
 
 @pytest.fixture(scope="module")
 def drawn(renderer_available):
-    from egoframe.kitchen.episode import plan_episode
-    from egoframe.kitchen.render import Renderer
-    from egoframe.kitchen.world import World
+    from egoframe.kitchen.family import KITCHEN
+    from egoframe.simulator.episode import plan_episode
+    from egoframe.simulator.render import Renderer
+    from egoframe.simulator.world import World
 
-    episode = plan_episode(World(2), np.random.default_rng(2), 12)
+    episode = plan_episode(World(2, family=KITCHEN), np.random.default_rng(2), 12)
     renderer = Renderer(episode.world, 96)
     yield episode, renderer
     renderer.close()
@@ -40,10 +41,11 @@ def test_one_moment_is_one_picture_in_any_process(drawn):
     np.testing.assert_array_equal(first, renderer.rgb())
     code = (
         "import sys, numpy as np\n"
-        "from egoframe.kitchen.world import World\n"
-        "from egoframe.kitchen.render import Renderer\n"
-        "from egoframe.kitchen.episode import plan_episode\n"
-        "e = plan_episode(World(2), np.random.default_rng(2), 12)\n"
+        "from egoframe.kitchen.family import KITCHEN\n"
+        "from egoframe.simulator.world import World\n"
+        "from egoframe.simulator.render import Renderer\n"
+        "from egoframe.simulator.episode import plan_episode\n"
+        "e = plan_episode(World(2, family=KITCHEN), np.random.default_rng(2), 12)\n"
         f"e.apply({t!r})\n"
         "sys.stdout.buffer.write(Renderer(e.world, 96).rgb().tobytes())\n"
     )
@@ -82,7 +84,7 @@ def test_the_box_of_an_item_holds_its_projected_corners(drawn):
 
 
 def test_corners_between_things_are_darker():
-    from egoframe.kitchen.render import _occlusion
+    from egoframe.simulator.render import _occlusion
 
     flat = np.full((48, 48), 0.8, np.float32)
     np.testing.assert_allclose(_occlusion(flat, 60, 96), 1, atol=1e-6)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from egoframe.errors import UserError
-from egoframe.kitchen.hand_grips import GRIPS, solve_grip
-from egoframe.kitchen.hand_skeleton import BONES, DIGITS, pad_point
-from egoframe.kitchen.hands import HandPose, Side, pose_hand, rest_pose
-from egoframe.kitchen.world import World
+from egoframe.kitchen.family import KITCHEN
+from egoframe.simulator.hand_grips import GRIPS, solve_grip
+from egoframe.simulator.hand_skeleton import BONES, DIGITS, pad_point
+from egoframe.simulator.hands import HandPose, Side, pose_hand, rest_pose
+from egoframe.simulator.world import World
 
 EYE = np.array([0.0, -0.3, 1.6])
 POSE = HandPose(
@@ -26,7 +27,7 @@ SIDES: tuple[Side, Side] = ("left", "right")
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return World(seed=3)
+    return World(3, family=KITCHEN)
 
 
 def bones(world: World, side: Side, pose: HandPose, eye: np.ndarray = EYE) -> np.ndarray:

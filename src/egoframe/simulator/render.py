@@ -12,8 +12,8 @@ import mujoco
 import numpy as np
 from PIL import Image
 
-from egoframe.kitchen.builder import DECOR
-from egoframe.kitchen.world import World
+from egoframe.simulator.builder import DECOR
+from egoframe.simulator.world import World
 
 SUPERSAMPLING = 1.5
 OCCLUSION_RADIUS = 0.05  # metres

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from egoframe.kitchen.hands import HandPose
+from egoframe.simulator.hands import HandPose
 
 
 def smooth(u: float) -> float:
