@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from egoframe.kitchen.language import LANGUAGE as KITCHEN
 from egoframe.simulator import facts, teacher
+from egoframe.workshop.language import LANGUAGE as WORKSHOP
 
 if TYPE_CHECKING:
     from egoframe.simulator.family import Family
 
-LANGUAGES = {language.scene: language for language in (KITCHEN,)}
+LANGUAGES = {language.scene: language for language in (KITCHEN, WORKSHOP)}
 
 
 def scene_of(record: dict[str, Any]) -> str:
@@ -20,6 +21,10 @@ def scene_of(record: dict[str, Any]) -> str:
 
 def open_family(scene: str) -> Family:
     """A family, with what draws its scenes."""
+    if scene == WORKSHOP.scene:
+        from egoframe.workshop.family import WORKSHOP as workshop
+
+        return workshop
     from egoframe.kitchen.family import KITCHEN as kitchen
 
     return kitchen

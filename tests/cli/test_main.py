@@ -26,6 +26,7 @@ def test_help_is_quick_and_loads_nothing_heavy():
 @pytest.mark.parametrize(
     "command",
     [[], ["generate"], ["describe"], ["enhance"], ["bench"], ["kitchen", "record"],
+     ["workshop", "record"],
      ["data", "build", "epic"], ["data", "build", "ego4d"], ["data", "build", "lego"],
      ["data", "build", "lerobot"], ["data", "build", "clips"], ["data", "report"], ["data", "push"],
      ["convert", "lego"], ["convert", "llava"], ["convert", "sd"],

@@ -24,6 +24,7 @@ from egoframe.cli import (
     storyboard,
     study,
     train,
+    workshop,
 )
 from egoframe.errors import UserError
 
@@ -43,6 +44,7 @@ app.command("describe")(describe.describe)
 app.command("enhance")(enhance.enhance)
 app.command("bench")(bench.bench)
 app.add_typer(kitchen.app, name="kitchen")
+app.add_typer(workshop.app, name="workshop")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.add_typer(convert.app, name="convert")

@@ -12,6 +12,7 @@ from egoframe.storage import Folder
 
 LICENCES = {  # by source: the hub's name of the licence, and what to know of it
     "kitchen": ("apache-2.0", "Apache-2.0: rendered by egoframe's built-in kitchen"),
+    "workshop": ("apache-2.0", "Apache-2.0: rendered by egoframe's built-in bicycle workshop"),
     "epic-kitchens-100": ("cc-by-nc-4.0", "CC BY-NC 4.0, as EPIC-KITCHENS-100 and VISOR are"),
     "hd-epic": ("cc-by-nc-4.0", "CC BY-NC 4.0, as HD-EPIC is"),
     "lego-epic-kitchens-100": ("cc-by-nc-4.0", "CC BY-NC 4.0, as EPIC-KITCHENS-100 is"),
@@ -132,7 +133,7 @@ Of {told["clips"]:,} annotated actions, {total:,} are here ({_listed(kept)}). Th
 whatever its shape was, and kept as JPEG.
 - Descriptions are not checked by people, unless `description_source` is `annotation`.
 - No box need not mean that nothing is there: `hands` is null where nobody annotated the frame.
-{PEOPLE if set(found) - {"kitchen"} else ""}
+{PEOPLE if set(found) - {"kitchen", "workshop"} else ""}
 ## Where it comes from, and its licence
 
 | source | pairs | licence of the frames |
