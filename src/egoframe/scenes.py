@@ -15,8 +15,12 @@ LANGUAGES = {language.scene: language for language in (KITCHEN, WORKSHOP)}
 
 
 def scene_of(record: dict[str, Any]) -> str:
-    """Which family a line of simulator.jsonl is of; the kitchen's do not say so."""
-    return str(record.get("scene", KITCHEN.scene))
+    """Which family a line of simulator.jsonl is of; the kitchen's do not say so.
+
+    Raises:
+        KeyError: there is no such family.
+    """
+    return LANGUAGES[record.get("scene", KITCHEN.scene)].scene
 
 
 def open_family(scene: str) -> Family:

@@ -220,6 +220,18 @@ def test_a_kitchen_tells_critical_frames_boxes_and_facts(tmp_path):
     assert (second.source, second.critical, second.boxes) == ("epic-kitchens-100", {}, {})
 
 
+def test_a_scene_that_is_no_kitchen_is_a_source_of_its_own(tmp_path):
+    write(tmp_path, [["a", "W01_01", "00:00:01", "00:00:02", *DRAWER]])
+    told = {**json.loads(UNKNOWN_SCENE), "scene": "workshop"}
+    (tmp_path / "simulator.jsonl").write_text(json.dumps(told) + "\n")
+    (clip,) = EpicSource(tmp_path).clips()
+    assert (clip.source, clip.video_id) == ("workshop", "W01_01")
+
+
+UNKNOWN_SCENE = json.dumps({"narration_id": "a", "scene": "moon", "times": {
+    "start": 1.0, "pre": 0.7, "contact": 1.02, "pnr": 1.3, "post": 1.9, "stop": 2.0}})  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -228,10 +240,11 @@ def test_a_kitchen_tells_critical_frames_boxes_and_facts(tmp_path):
         ("EPIC_100_video_info.csv", "video_id,duration,fps\nP01_01\n", "is no number"),
         ("EPIC_100_verb_classes.csv", "id,instances\n0,open(\n", "instances are no list"),
         ("EPIC_100_noun_classes.csv", "id,key\n0,tap\n", "no column instances"),
-        ("simulator.jsonl", "{", "not a kitchen's"),
-        ("simulator.jsonl", '{"narration_id": "a"}', "not a kitchen's"),
-        ("simulator.jsonl", "[]", "not a kitchen's"),
-        ("simulator.jsonl", '{"narration_id": "a", "times": [], "frames": 3}', "not a kitchen's"),
+        ("simulator.jsonl", "{", "not a simulator's"),
+        ("simulator.jsonl", '{"narration_id": "a"}', "not a simulator's"),
+        ("simulator.jsonl", "[]", "not a simulator's"),
+        ("simulator.jsonl", UNKNOWN_SCENE, "not a simulator's record .*moon"),
+        ("simulator.jsonl", '{"narration_id": "a", "times": [], "frames": 3}', "not a simulator's"),
         ("EPIC_100_train.csv", "x,y\n1,2\n", "no column narration_id"),
         ("EPIC_100_train.csv", b"\xff\xfe\x00", "cannot be read"),
         ("EPIC_100_train.csv", ",".join(COLUMNS) + '\n"' + "x" * 200_000, "cannot be read"),

@@ -183,8 +183,10 @@ def _plan(world: World, seed: int, config: RecordConfig) -> Episode:
     plans = feasible_tasks(world, world.family.first_state(world))
     if not plans:
         raise UserError(f"--still: no task can be done in the {world.family.name} of seed {seed}")
+    steps = np.array([len(plan) for _, plan in plans])  # long tasks rather than short ones
     best = None
-    for k in chance.permutation(len(plans)):  # rooms are wide: not every task is seen as a whole
+    for k in chance.choice(len(plans), len(plans), replace=False, p=steps / steps.sum()):
+        # Rooms are wide: not every task is seen as a whole.
         episode = plan_task_episode(world, copy.deepcopy(rng), plans[k], still=True)
         if best is None or episode.spread() < best.spread():
             best = episode

@@ -6,7 +6,7 @@ EPIC_100_video_info.csv EPIC_100_verb_classes.csv EPIC_100_noun_classes.csv
 videos/P01/P01_01.MP4        or P01/videos/P01_01.MP4, as the official script downloads them
 rgb_frames/P01/P01_01/       or P01/rgb_frames/P01_01/, of frame_0000000001.jpg, …
 visor/                       VISOR's annotations, see visor.py
-simulator.jsonl              of the built-in kitchen: critical frames, boxes and facts
+simulator.jsonl              of built-in scenes: critical frames, boxes and facts
 ```
 Times are the truth, not frame numbers. Videos run at 50 or 59.94 frames/s, a few at 29.97, 47.95
 or 90; but the tables' frame numbers count `rgb_frames`, which were all extracted at 60/s (50/s of
@@ -41,7 +41,6 @@ from typing import Any, NamedTuple
 
 from egoframe.errors import UserError, first_line
 from egoframe.pairs import SPLITS, Box, normalise_action
-from egoframe.scenes import scene_of
 from egoframe.sources.clip import ActionClip, flawed
 from egoframe.sources.reading import FILE_NAME, safe_name, unique
 from egoframe.sources.visor import Visor
@@ -77,7 +76,7 @@ class Simulated(NamedTuple):
 
 
 class Simulator:
-    """A kitchen's simulator.jsonl: checked as a whole, and read again where something is wanted.
+    """A recording's simulator.jsonl: checked as a whole, and read again where something is wanted.
 
     Raises:
         UserError: it is none.
@@ -105,7 +104,7 @@ class Simulator:
             RecursionError,
         ) as error:
             why = first_line(error)
-            raise UserError(f"{path}: not a kitchen's simulator record ({why})") from None
+            raise UserError(f"{path}: not a simulator's record ({why})") from None
 
     def tell(self, narration_id: str) -> Simulated | None:
         """What is known of an action."""
@@ -327,6 +326,8 @@ def _between(boxes: Boxes, first: float, last: float) -> Boxes:
 
 
 def _simulated(told: dict[str, Any]) -> Simulated:
+    from egoframe.scenes import scene_of  # looks for OpenGL
+
     times = {key: float(told["times"][key]) for key in ("pre", "contact", "pnr", "post")}
     frames = {times[key]: frame["boxes"] for key, frame in told.get("frames", {}).items() if frame}
     boxes = {time: list(map(_box, found)) for time, found in frames.items()}
