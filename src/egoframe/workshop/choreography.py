@@ -212,7 +212,7 @@ def _spin(stage: Stage, action: Action, side: Side, times: Times) -> str:
     """The hand strikes the tyre downwards on its side, and the wheel goes round."""
     sign = _sign(side)
     grasp = stage.world.grasp(WHEEL, side)
-    rim = stage.world.pose(WHEEL)[0] + [sign * (RING + 0.03), -0.02, 0.05]
+    rim = stage.world.pose(WHEEL)[0] + [sign * (RING + 0.005), -0.02, 0.15]
     hand = stage.hands[side]
 
     def at(drop: float) -> Aim:
