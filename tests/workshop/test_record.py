@@ -61,6 +61,7 @@ def test_still_videos_have_a_step_before_as_input_frame(family, tmp_path):
     videos = {}
     for line in lines(tmp_path):
         videos.setdefault(line["video_id"], []).append(line)
+    assert {name[3:] for name in videos} == {"_02"}  # in datasets beside the first videos
     assert len(videos) == 3
     for steps in videos.values():
         assert steps[0]["times"]["pre"] == 0.0

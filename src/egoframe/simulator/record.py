@@ -61,7 +61,8 @@ def record(
     if (reason := unavailable()) is not None:
         raise UserError(reason)
     language = family.language
-    videos = [f"{language.participant}{k + 1:02d}_01" for k in range(config.scenes)]
+    number = 2 if config.still else 1  # of the videos of one participant
+    videos = [f"{language.participant}{k + 1:02d}_{number:02d}" for k in range(config.scenes)]
     os.environ.setdefault("LP_NUM_THREADS", "1")  # one software-rendering thread a process
     todo = [k for k, video in enumerate(videos) if not part_of(out, video).exists()]
     yield from (video for k, video in enumerate(videos) if k not in set(todo))
