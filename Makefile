@@ -10,7 +10,7 @@ PARALLEL := -q -n 2 --dist loadfile --no-loadscope-reorder
 APT := [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && \
 	apt-get install -y -qq --no-install-recommends
 
-.PHONY: demo test fast clean
+.PHONY: demo test fast audit clean
 
 demo: .venv/run.stamp .venv/renderer.stamp
 	$(BIN)/egoframe generate $(PHOTO) "open the microwave" --out demo
@@ -23,6 +23,12 @@ test: .venv/test.stamp .venv/renderer.stamp .venv/browser.stamp
 
 fast: .venv/test.stamp .venv/renderer.stamp .venv/browser.stamp
 	$(BIN)/pytest $(PARALLEL) -m "not slow"
+
+# Known vulnerabilities of what is installed. Where the database cannot be reached, that is said and passes.
+audit: .venv/test.stamp
+	@$(BIN)/pip-audit --local --skip-editable --progress-spinner off 2>.venv/audit.log; status=$$?; cat .venv/audit.log; \
+		if grep -qE "ConnectionError|ServiceError|Max retries|Could not connect|timed out" .venv/audit.log; then \
+			echo "not audited: the database of vulnerabilities cannot be reached"; else exit $$status; fi
 
 .venv/bin/python:
 	@$(PYTHON) -c "import ensurepip" 2>/dev/null || { $(APT) python3-venv; } || \

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,18 @@ MAX_PIXELS = 100_000_000
 FORMATS = ("JPEG", "PNG", "WEBP")
 
 
-def open_photo(source: str | Path | bytes) -> Image.Image:
+@dataclass(frozen=True)
+class Limits:
+    """What a photo may have at most, before anything of it is decoded."""
+
+    bytes: int = MAX_BYTES
+    pixels: int = MAX_PIXELS
+    side: int = MAX_PIXELS  # pixels
+
+
+def open_photo(
+    source: str | Path | bytes, name: str = "the picture", limits: Limits = Limits()
+) -> Image.Image:
     """Open a photo as an upright RGB picture without metadata.
 
     The content decides, not the name; bytes and pixels are capped before anything is decoded. EXIF
@@ -28,32 +40,38 @@ def open_photo(source: str | Path | bytes) -> Image.Image:
 
     Arguments:
         source: a path, or the bytes of a file.
+        name: what bytes are called in messages.
     Raises:
         UserError: missing, empty, too large, damaged, or not a JPEG, PNG or WebP picture.
     """
     from PIL import Image, UnidentifiedImageError
 
-    name, data = ("the picture", source) if isinstance(source, bytes) else _read(Path(source))
+    name, data = (name, source) if isinstance(source, bytes) else _read(Path(source), limits)
     if not data:
         raise UserError(f"{name}: is empty (0 bytes); give a JPEG, PNG or WebP picture")
-    if len(data) > MAX_BYTES:
-        raise UserError(f"{name}: larger than {MAX_BYTES // 2**20} MB; give a smaller picture")
+    if len(data) > limits.bytes:
+        raise UserError(f"{name}: larger than {limits.bytes // 2**20} MB; give a smaller picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
             width, height = picture.size
-            if width * height > MAX_PIXELS:
+            if width * height > limits.pixels:
                 raise UserError(
                     f"{name}: {width}×{height} are too many pixels (at most "
-                    f"{MAX_PIXELS // 10**6} million); scale it down first"
+                    f"{limits.pixels // 10**6} million); scale it down first"
+                )
+            if max(width, height) > limits.side:
+                raise UserError(
+                    f"{name}: {width}×{height} is too long (a side has at most {limits.side} "
+                    "pixels); scale it down first"
                 )
             picture.load()
             return upright(picture)
     except Image.DecompressionBombError:
         raise UserError(
-            f"{name}: has too many pixels (at most {MAX_PIXELS // 10**6} million); scale it down "
-            "first"
+            f"{name}: has too many pixels (at most {limits.pixels // 10**6} million); scale it "
+            "down first"
         ) from None
     except UnidentifiedImageError:
         raise UserError(f"{name}: is not a JPEG, PNG or WebP picture") from None
@@ -61,10 +79,10 @@ def open_photo(source: str | Path | bytes) -> Image.Image:
         raise UserError(f"{name}: is damaged and cannot be decoded ({error})") from None
 
 
-def _read(path: Path) -> tuple[str, bytes]:
+def _read(path: Path, limits: Limits) -> tuple[str, bytes]:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return str(path), bytes(MAX_BYTES + 1)
+        if path.stat().st_size > limits.bytes:
+            return str(path), bytes(limits.bytes + 1)
         return str(path), path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -97,6 +115,11 @@ def upright(picture: Image.Image) -> Image.Image:
 
 def save_png(picture: Image.Image, path: Path, text: dict[str, str]) -> None:
     """Write a PNG with text chunks, whole or not at all; equal pictures give equal bytes."""
+    write_bytes(path, png_bytes(picture, text))
+
+
+def png_bytes(picture: Image.Image, text: dict[str, str]) -> bytes:
+    """A PNG with text chunks; equal pictures give equal bytes."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
@@ -104,7 +127,7 @@ def save_png(picture: Image.Image, path: Path, text: dict[str, str]) -> None:
         info.add_itxt(key, value)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", pnginfo=info)
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def make_folder(path: Path) -> Path:

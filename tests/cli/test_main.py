@@ -30,7 +30,7 @@ def test_help_is_quick_and_loads_nothing_heavy():
      ["data", "build", "epic"], ["data", "build", "ego4d"], ["data", "build", "lego"],
      ["data", "build", "lerobot"], ["data", "build", "clips"], ["data", "report"], ["data", "push"],
      ["convert", "lego"], ["convert", "llava"], ["convert", "sd"],
-     ["generate-set"], ["evaluate"], ["train", "autoencoder"],
+     ["serve"], ["generate-set"], ["evaluate"], ["train", "autoencoder"],
      ["train", "enhancer"], ["train", "generator"]],
 )  # fmt: skip
 def test_every_command_has_help_with_examples(command):

@@ -15,6 +15,7 @@ from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator import autoencoder, familiarity
 from egoframe.generator.familiarity import UnfamiliarWarning
 from egoframe.generator.pipeline import ActionFramePipeline
+from egoframe.images import open_photo
 from tests.generator.tiny import tiny_pipeline
 
 SEEN = Enhancement(
@@ -334,3 +335,31 @@ def test_half_precision_draws_nearly_the_same(pipe, dtype, tmp_path):
     )
     apart_by = np.abs(np.asarray(whole, float) - np.asarray(drawn, float))
     assert apart_by.mean() < 6
+
+
+def test_each_photo_may_have_a_seed_of_its_own(pipe):
+    photos = [photo(0), photo(1)]
+    both = pipe(photos, "cut bread", seed=[3, 4], pair_ids=["0", "0"], steps=2).images
+    for one, seed, picture in zip(photos, (3, 4), both, strict=True):
+        assert apart(picture, pipe(one, "cut bread", seed=seed, steps=2).images[0]) <= 1
+    with pytest.raises(UserError, match="one seed"):
+        pipe(photos, "cut bread", seed=[3, 4], protocol="paper")
+    with pytest.raises(UserError, match="3 seeds for 2 photos"):
+        pipe(photos, "cut bread", seed=[1, 2, 3])
+
+
+def test_previews_show_the_picture_forming_and_change_nothing():
+    model, events = egoframe.load(), []
+    kitchen = open_photo("examples/kitchen.png")
+    drawn = model(
+        kitchen,
+        "open the microwave",
+        callback=lambda step, steps: events.append((step, steps)),
+        preview=lambda numbers, pictures: events.append((numbers, pictures)),
+    ).images[0]
+    assert apart(drawn, model(kitchen, "open the microwave").images[0]) == 0
+    assert [e[0] for e in events] == [[0], 1, [0], 2, [0], 3, 4]
+    seen = [e[1][0] for e in events if e[0] == [0]]
+    assert all(picture.size == drawn.size for picture in seen)
+    far = [np.abs(np.asarray(p, int) - np.asarray(drawn, int)).mean() for p in seen]
+    assert 0 < far[-1] < far[0] < 20

@@ -35,15 +35,15 @@ def test_the_papers_protocol_stretches_to_the_photos_aspect():
 
 def test_noise_of_a_picture_depends_on_seed_and_name_alone():
     like = torch.zeros(2, 4, 2, 2)
-    first = CORRECTED.noise_source(3)(["a/0", "b/0"], 5)(like)
-    again = CORRECTED.noise_source(3)(["b/0"], 9)(like[:1])
+    first = CORRECTED.noise_source([3])([(3, "a/0"), (3, "b/0")], 5)(like)
+    again = CORRECTED.noise_source([3])([(3, "b/0")], 9)(like[:1])
     assert torch.equal(first[1], again[0])
     assert not torch.equal(first[0], first[1])
-    assert not torch.equal(CORRECTED.noise_source(4)(["a/0"], 5)(like[:1])[0], first[0])
+    assert not torch.equal(CORRECTED.noise_source([4])([(4, "a/0")], 5)(like[:1])[0], first[0])
 
 
 def test_the_papers_noise_depends_on_what_was_drawn_before():
     like = torch.zeros(1, 4, 2, 2)
-    source = PAPER.noise_source(3)
-    first, second = (source(["a/0"], 2)(like) for _ in range(2))
+    source = PAPER.noise_source([3])
+    first, second = (source([(3, "a/0")], 2)(like) for _ in range(2))
     assert not torch.equal(first, second)

@@ -21,6 +21,7 @@ from egoframe.cli import (
     generate_set,
     kitchen,
     next,
+    serve,
     storyboard,
     study,
     train,
@@ -43,6 +44,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("describe")(describe.describe)
 app.command("enhance")(enhance.enhance)
 app.command("bench")(bench.bench)
+app.command("serve")(serve.serve)
 app.add_typer(kitchen.app, name="kitchen")
 app.add_typer(workshop.app, name="workshop")
 app.add_typer(data.app, name="data")
@@ -59,9 +61,11 @@ EXTRAS = {
     "ijson": "data",
     "openai": "data",
     "ray": "cluster",
-    "fastapi": "study",
-    "uvicorn": "study",
+    "fastapi": "serve",
+    "uvicorn": "serve",
     "sqlalchemy": "study",
+    "gradio": "serve",
+    "prometheus_client": "serve",
 }
 
 

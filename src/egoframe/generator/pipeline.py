@@ -5,10 +5,12 @@ Shape suffixes: B pictures, C channels, H height, W width of latents, T tokens, 
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
@@ -37,6 +39,8 @@ from egoframe.generator.sampling import (
 from egoframe.images import upright
 from egoframe.pairs import check_action
 
+One = TypeVar("One", str, int)
+
 
 @dataclass
 class ActionFrameOutput(BaseOutput):
@@ -45,10 +49,12 @@ class ActionFrameOutput(BaseOutput):
     Attributes:
         images: `num_images` for each input, in order.
         descriptions: of the action, one for each input.
+        notes: for each input, what was warned of.
     """
 
     images: list[Image.Image]
     descriptions: list[str]
+    notes: list[list[str]]
 
 
 class ActionFramePipeline(DiffusionPipeline):
@@ -153,10 +159,11 @@ class ActionFramePipeline(DiffusionPipeline):
         text_guidance: float | None = None,
         image_guidance: float | None = None,
         guidance_interval: tuple[float, float] = (0.0, 1.0),
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         pair_ids: Sequence[str] | None = None,
         protocol: str = "corrected",
         callback: Callable[[int, int], None] | None = None,
+        preview: Callable[[list[int], list[Image.Image]], None] | None = None,
     ) -> ActionFrameOutput:
         """Draw what the person would see while doing the action.
 
@@ -175,9 +182,12 @@ class ActionFramePipeline(DiffusionPipeline):
                 eq. 3); 1 is none.
             guidance_interval: the share of noise levels, 0 (clean) to 1, which are guided.
             seed, pair_ids: the noise of a picture depends on these two and its number alone, not
-                on the others that are drawn with it.
+                on the others that are drawn with it. One seed for all photos, or one for each.
             protocol: "corrected", or "paper" to draw and keep pictures as the release does.
             callback: called with (step, steps) after each step.
+            preview: called before the callback of each step but the last with (numbers of photos,
+                a picture for each as it looks so far), where the sampler knows: `euler_ancestral`,
+                and models that predict the clean "sample". Each is decoded, which takes time.
         Raises:
             UserError: an action, description, photo or number that cannot be drawn from.
         """
@@ -195,6 +205,7 @@ class ActionFramePipeline(DiffusionPipeline):
         given = None if description is None else _for_each(description, count, "descriptions")
         names = [str(k) for k in range(count)] if pair_ids is None else list(pair_ids)
         _for_each(names, count, "pair_ids")
+        seeds = _for_each(seed, count, "seeds")
         settings = Sampling(
             config.sampler if sampler is None else sampler,
             config.steps if steps is None else steps,
@@ -206,10 +217,12 @@ class ActionFramePipeline(DiffusionPipeline):
         if num_images < 1:
             raise UserError(f"num_images {num_images}: at least 1")
         sizes = [working_size(photo, config.sample_size, config.squeeze) for photo in images]
-        known, told = self.familiarity, False
-        for line in known.unknown_words(actions) if known else ():
+        known = self.familiarity
+        notes = [list(known.unknown_words([text]) if known else ()) for text in actions]
+        for line in dict.fromkeys(itertools.chain.from_iterable(notes)):
             warnings.warn(line, UnfamiliarWarning, stacklevel=3)
-        noise = way.noise_source(seed)
+        warned = False
+        noise = way.noise_source(seeds)
         drawn: dict[int, list[Image.Image]] = {}
         said: dict[int, str] = {}
         for size in dict.fromkeys(sizes):  # photos of one aspect are drawn together
@@ -223,27 +236,34 @@ class ActionFramePipeline(DiffusionPipeline):
                 seen = [images[k] for k in group] if config.enhancer_sees == "photo" else small
                 enhanced = self._enhance(seen, acts, texts, enhance, way)
             words = enhanced.descriptions if enhanced else (texts or acts)
-            if known and enhanced and not told:
-                told = not all(map(known.knows, small, enhanced.image_embeds))
-                if told:
+            if known and enhanced:
+                for place, k in enumerate(group):
+                    if not known.knows(small[place], enhanced.image_embeds[place]):
+                        notes[k].append(UNLIKE_PHOTO)
+                if not warned and any(UNLIKE_PHOTO in own for own in notes):
                     warnings.warn(UNLIKE_PHOTO, UnfamiliarWarning, stacklevel=3)
-            pictures = [f"{names[k]}/{number}" for k in group for number in range(num_images)]
+                    warned = True
+            each = [k for k in group for _ in range(num_images)]
+            pictures = [
+                (seeds[k], f"{names[k]}/{number}") for k in group for number in range(num_images)
+            ]
+            finish = partial(way.finish, sizes=[images[k].size for k in each])
             frames_BCHW = self._draw(
                 to_tensor(small).to(self._execution_device, self.unet.dtype),
                 list(map(named, acts, words)) if config.name_action else words,
                 enhanced,
                 noise(pictures, settings.steps),
                 settings,
+                partial(_show, preview, finish, group, num_images) if preview else None,
             )
-            done = way.finish(
-                frames_BCHW, [images[k].size for k in group for _ in range(num_images)]
-            )
+            done = finish(frames_BCHW)
             for place, k in enumerate(group):
                 drawn[k] = done[place * num_images : (place + 1) * num_images]
                 said[k] = words[place]
         return ActionFrameOutput(
             images=[picture for k in range(count) for picture in drawn[k]],
             descriptions=[said[k] for k in range(count)],
+            notes=notes,
         )
 
     def _enhance(
@@ -271,16 +291,22 @@ class ActionFramePipeline(DiffusionPipeline):
         enhanced: Enhancement | None,
         noise: Noise,
         settings: Sampling,
+        look: Callable[[Tensor], None] | None = None,
     ) -> Tensor:
         """Input frames (N, 3, H, W), a text for each, and noise for B pictures, a multiple of N → B
-        drawn frames."""
+        drawn frames; `look` is shown them on the way."""
         times = len(noise.generators) // len(frames_BCHW)
         input_BCHW = self.encode_frames(frames_BCHW).repeat_interleave(times, 0)
         full = self.encode_text(texts, enhanced).repeat_interleave(times, 0)
         empty = self.encode_text([""], enhanced and enhanced.rows([0]), kept=False)
-        latents_BCHW = self.sample_latents(input_BCHW, full, empty, noise, settings)
-        onload(self.vae)
-        return autoencoder.decode(self.vae, latents_BCHW, frames_BCHW.repeat_interleave(times, 0))
+        each_BCHW = frames_BCHW.repeat_interleave(times, 0)
+
+        def decode(latents_BCHW: Tensor) -> Tensor:
+            onload(self.vae)
+            return autoencoder.decode(self.vae, latents_BCHW, each_BCHW)
+
+        watch = look and (lambda latents_BCHW: look(decode(latents_BCHW)))
+        return decode(self.sample_latents(input_BCHW, full, empty, noise, settings, watch))
 
     def sample_latents(
         self,
@@ -289,6 +315,7 @@ class ActionFramePipeline(DiffusionPipeline):
         empty_1TD: Tensor,
         noise: Noise,
         settings: Sampling,
+        watch: Callable[[Tensor], None] | None = None,
     ) -> Tensor:
         """Draw the latents (B, C, H/8, W/8) of action frames.
 
@@ -296,6 +323,7 @@ class ActionFramePipeline(DiffusionPipeline):
             input_BCHW: the input frames' latents.
             full_BTD, empty_1TD: contexts of the text, and of dropped text.
             noise: of every picture.
+            watch: shown, after each step but the last, what that step took for the clean latents.
         """
         scheduler = choose_scheduler(self.scheduler, settings.sampler, settings.steps)
         guided = GuidedUNet(
@@ -309,14 +337,32 @@ class ActionFramePipeline(DiffusionPipeline):
             scheduler.config.num_train_timesteps,
         )
 
+        clean_BCHW: Tensor | None = None
+
+        def finished(latents: Tensor) -> Tensor:
+            if self.config.predict == "change":
+                changed = input_BCHW + latents * self.config.change_scale
+                latents = changed * autoencoder.latent_scale(self.vae)
+            return latents.to(input_BCHW.dtype)
+
+        def progress(step: int) -> None:
+            if watch and clean_BCHW is not None and step < settings.steps:
+                watch(finished(clean_BCHW))
+            settings.progress(step)
+
         def predict(scaled_BCHW: Tensor, t: Tensor, sigma: Tensor) -> Tensor:
+            nonlocal clean_BCHW
             out = guided(scaled_BCHW, t)
             if self.config.prediction == "sample":  # x_t = (1 − σ) x + σ ε; velocity is ε − x
+                clean_BCHW = out
                 return (scaled_BCHW - out) / sigma
             return out
 
         def denoise(x_BCHW: Tensor, sigma: Tensor) -> Tensor:
-            return x_BCHW - sigma * guided(x_BCHW / (sigma**2 + 1).sqrt(), levels.time(sigma))
+            nonlocal clean_BCHW
+            noise_BCHW = guided(x_BCHW / (sigma**2 + 1).sqrt(), levels.time(sigma))
+            clean_BCHW = x_BCHW - sigma * noise_BCHW
+            return clean_BCHW
 
         like = input_BCHW[:, : self.unet.config.out_channels].float()
         with guided:
@@ -324,16 +370,13 @@ class ActionFramePipeline(DiffusionPipeline):
                 levels = DiscreteSigmas(scaled_linear_alphas(scheduler))
                 sigmas = levels.steps(settings.steps)
                 latents = sample_euler_ancestral(
-                    denoise, noise(like) * sigmas[0], sigmas, noise, settings.progress
+                    denoise, noise(like) * sigmas[0], sigmas, noise, progress
                 )
             else:
                 latents = sample_with_scheduler(
-                    predict, like, scheduler, settings.steps, noise, settings.progress
+                    predict, like, scheduler, settings.steps, noise, progress
                 )
-        if self.config.predict == "change":
-            changed = input_BCHW + latents * self.config.change_scale
-            latents = changed * autoencoder.latent_scale(self.vae)
-        return latents.to(input_BCHW.dtype)
+        return finished(latents)
 
     def encode_frames(self, frames_BCHW: Tensor) -> Tensor:
         """Frames (B, 3, H, W) in −1..1 → the latents that the U-Net sees of the input frame."""
@@ -376,9 +419,20 @@ def _listed(image: Image.Image | Sequence[Image.Image]) -> list[Image.Image]:
     return [image] if isinstance(image, Image.Image) else list(image)
 
 
-def _for_each(given: str | Sequence[str], count: int, name: str) -> list[str]:
-    """One text for each of `count` photos."""
-    texts = [given] * count if isinstance(given, str) else list(given)
-    if len(texts) != count:
-        raise UserError(f"{len(texts)} {name} for {count} photos; give one for each")
-    return texts
+def _show(
+    preview: Callable[[list[int], list[Image.Image]], None],
+    finish: Callable[[Tensor], list[Image.Image]],
+    group: list[int],
+    num_images: int,
+    frames_BCHW: Tensor,
+) -> None:
+    """The first picture of each photo in a group, as it looks so far."""
+    preview(group, finish(frames_BCHW)[::num_images])
+
+
+def _for_each(given: One | Sequence[One], count: int, name: str) -> list[One]:
+    """One of them for each of `count` photos."""
+    each = [given] * count if isinstance(given, (str, int)) else list(given)
+    if len(each) != count:
+        raise UserError(f"{len(each)} {name} for {count} photos; give one for each")
+    return each

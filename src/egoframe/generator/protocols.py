@@ -38,15 +38,24 @@ class Protocol:
     temperature: float
     enhancer_seed: int
 
-    def noise_source(self, seed: int) -> Callable[[Sequence[str], int], Noise]:
-        """Makes the noise for (the names of pictures, the steps that each is drawn in).
+    def noise_source(
+        self, seeds: Sequence[int]
+    ) -> Callable[[Sequence[tuple[int, str]], int], Noise]:
+        """Makes the noise for (seed and name of each picture, the steps that each is drawn in).
 
         One stream lasts as long as what this returns: for one call of the pipeline.
+
+        Arguments:
+            seeds: all that will be asked for.
+        Raises:
+            UserError: there is one stream, and not one seed.
         """
         if self.one_noise_stream:
-            stream = torch.Generator().manual_seed(seed)
-            return lambda names, steps: OneStream(stream, len(names), steps)
-        return lambda names, _: Noise([own_stream(seed, name) for name in names])
+            if len(set(seeds)) > 1:
+                raise UserError(f"protocol {self.name!r}: noise is one stream; give one seed")
+            stream = torch.Generator().manual_seed(next(iter(seeds), 0))
+            return lambda pictures, steps: OneStream(stream, len(pictures), steps)
+        return lambda pictures, _: Noise([own_stream(*picture) for picture in pictures])
 
     def finish(self, frames_BCHW: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Image.Image]:
         """Drawn frames in −1..1 → pictures; `sizes` are the photos' widths and heights."""

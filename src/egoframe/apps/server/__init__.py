@@ -1,0 +1,1 @@
+"""`egoframe serve`: an HTTP interface and a page, around one model."""
