@@ -134,4 +134,4 @@ def test_of_a_clip_the_last_seconds_are_looked_at(knows, model, tmp_path):
 
 
 def test_an_enhancer_that_was_not_tuned_for_it_says_so(model, photo):
-    assert "was not tuned for it" in refused("next", photo, "--model", model)
+    assert "was not tuned to say what is next" in refused("next", photo, "--model", model)

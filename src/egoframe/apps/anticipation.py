@@ -45,7 +45,8 @@ def next_actions(
             averaged.
         top: how many.
     Raises:
-        UserError: the model has no enhancer, or `top` is out of range.
+        UserError: the model has no enhancer, or one that was not tuned for it, or `top` is out of
+            range.
     """
     from egoframe.enhancer.answers import likeliest_answers
     from egoframe.enhancer.model import Enhancer
@@ -70,5 +71,9 @@ def next_actions(
         for answer in answers:
             shares[answer.text] += math.exp(answer.log_probability) / len(told)
     shares.pop("", None)
+    if not shares:
+        raise UserError(
+            "the model's enhancer names no action: it was not tuned to say what is next"
+        )
     best = sorted(shares.items(), key=lambda one: -one[1])[:top]
     return [NextAction(action, *verb_and_noun(action), share) for action, share in best]

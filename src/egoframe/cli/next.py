@@ -53,8 +53,6 @@ def next(
     folder = None if out is None else make_folder(out)
     pipe = load(model, device, getattr(torch, dtype) if dtype else None, bits)
     found = next_actions(pipe, frames, top)
-    if not found:
-        raise UserError(f"{image}: the model's enhancer names no action; it was not tuned for it")
     told = [
         {"action": one.action, "verb": one.verb, "noun": one.noun,
          "probability": round(one.probability, 4)}

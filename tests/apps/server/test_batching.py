@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from egoframe.apps.server.batching import Batcher, Refused
-from egoframe.apps.server.jobs import FrameRequest, Job, Jobs, StoryRequest
+from egoframe.apps.server.jobs import Frame, FrameRequest, Job, Jobs, StoryRequest, Update
 from egoframe.apps.server.metrics import Metrics
 from egoframe.apps.server.settings import Settings
 from egoframe.errors import UserError
@@ -218,3 +218,19 @@ def test_finished_jobs_are_forgotten_by_age_number_and_size():
         assert brief.get(running.id) is running
 
     asyncio.run(main())
+
+
+def test_a_change_that_comes_while_another_is_told_is_told_as_well():
+    """The last frame and the end fall into the time that a reader takes for the frame before."""
+
+    async def read() -> list[tuple[str, int]]:
+        job = Job(FrameRequest(photo(), "take mug"))
+        seen = []
+        async for _ in job.changes():
+            seen.append((job.state, len(job.frames)))
+            if len(seen) == 1:
+                job.apply(Update(frame=Frame(b"", "take mug")))
+                job.end("done")
+        return seen
+
+    assert asyncio.run(read()) == [("queued", 0), ("done", 1)]

@@ -149,9 +149,6 @@ def test_the_picture_is_seen_forming_and_may_be_stopped(opened, drawer):
     done(page)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="at times the gallery shows fewer pictures than were drawn at once"
-)
 def test_a_storyboard_comes_picture_by_picture(opened):
     page = opened()
     page.get_by_role("tab", name="Storyboard").click()

@@ -156,11 +156,11 @@ class Job:
         self._changed = asyncio.Event()
 
     async def changes(self) -> AsyncIterator[None]:
-        """Now, and after every change until the job is over; fast ones may fall together."""
+        """Now, and after every change, the last one too; fast ones may fall together."""
         while True:
-            changed = self._changed
+            changed, over = self._changed, self.over
             yield
-            if self.over:
+            if over:
                 return
             if changed is self._changed:
                 await changed.wait()

@@ -268,8 +268,6 @@ def _storyboard_tab(service: Service, folder: PrivateFolder) -> None:
                 format="png", elem_id="board", interactive=False,
             )  # fmt: skip
 
-    drawn = gr.State([])
-
     async def story(
         photo: Image.Image | None,
         task: str,
@@ -285,23 +283,17 @@ def _storyboard_tab(service: Service, folder: PrivateFolder) -> None:
         shown: list[tuple[str, str]] = []
         async with _asked(service, request, web) as job:
             async for _ in job.changes():
-                yield [_progress(job, "Drawing"), gr.skip()]
-                for number, frame in enumerate(job.frames[len(shown) :], len(shown) + 1):
+                new = job.frames[len(shown) :]
+                for number, frame in enumerate(new, len(shown) + 1):
                     shown.append((folder.write(frame.png), f"{number}. {frame.action}"))
-                    yield [gr.skip(), list(shown)]
-                    await asyncio.sleep(PAUSE)
+                yield [_progress(job, "Drawing"), list(shown) if new else gr.skip()]
             _check(job)
         yield [_finished(job), gr.skip()]
-        await asyncio.sleep(PAUSE)
-        yield [gr.skip(), list(shown)]
 
     draw.click(
-        story, [photo, task, frames, seed], [status, drawn], show_progress="hidden",
+        story, [photo, task, frames, seed], [status, board], show_progress="hidden",
         api_visibility="private",
     )  # fmt: skip
-    drawn.change(
-        lambda shown: shown, drawn, board, show_progress="hidden", api_visibility="private"
-    )
 
 
 def _next_tab(service: Service) -> None:

@@ -212,8 +212,9 @@ async def _events(job: Job) -> AsyncIterator[str]:
             upcoming = asyncio.ensure_future(anext(changes, None))  # type: ignore[arg-type]
             while not (await asyncio.wait([upcoming], timeout=BEAT))[0]:
                 yield ": still there\n\n"
+            over = job.over  # before the event is sent: the job goes on meanwhile
             yield f"event: {job.state}\ndata: {view(job).model_dump_json()}\n\n"
-            if job.over:
+            if over:
                 return
     finally:
         if upcoming is not None:

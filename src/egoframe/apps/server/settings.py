@@ -48,7 +48,7 @@ class Settings:
     kept_jobs: int = 1000
     kept_bytes: int = 256 * MIB
     steps: int = 100
-    frames: int = 8
+    frames: int = 20
     top: int = 20
 
     @property
