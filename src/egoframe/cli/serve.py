@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from egoframe.cli.options import Device, EnhancerBits, Model, WeightsDtype
+from egoframe.cli.options import Device, Engine, EnhancerBits, Model, WeightsDtype
 from egoframe.cli.output import note
 from egoframe.errors import UserError
 
@@ -34,6 +35,10 @@ def serve(
     ] = 32,
     limit: Annotated[float, typer.Option(min=1, help="Seconds for a job, waiting included.")] = 120,
     keep: Annotated[float, typer.Option(min=1, help="Seconds for which results are kept.")] = 1800,
+    engine: Engine = "processes",
+    replicas: Annotated[
+        int, typer.Option(min=1, help="Of the model, with --engine ray: one a core or GPU.")
+    ] = 2,
     certificate: Annotated[
         Path | None, typer.Option(help="PEM, to sign pictures with (C2PA); else one is made.")
     ] = None,
@@ -55,6 +60,8 @@ def serve(
 
         egoframe serve
 
+        egoframe serve --engine ray --replicas 4
+
         EGOFRAME_TOKEN=… egoframe serve --host 0.0.0.0 --model lego-ego4d --bits 4
 
         curl -F image=@photo.jpg -F "action=open the drawer" -H "Accept: image/png"
@@ -68,7 +75,7 @@ def serve(
     import torch
 
     from egoframe.apps.server.app import create_app
-    from egoframe.apps.server.batching import Batcher
+    from egoframe.apps.server.batching import Batcher, Drawer
     from egoframe.apps.server.drawing import PipelineDrawer
     from egoframe.apps.server.metrics import Metrics
     from egoframe.apps.server.provenance import make_seal
@@ -84,7 +91,12 @@ def serve(
         keep=keep,
     )  # fmt: skip
     metrics, seal = Metrics(), make_seal(certificate, key)
-    drawer = PipelineDrawer(lambda: load(model, device, weights, bits, offload=offload), seal)
+    open_model = partial(load, model, device, weights, bits, offload=offload)
+    drawer: Drawer = PipelineDrawer(open_model, seal)
+    if engine == "ray":
+        from egoframe.apps.server.replicas import ClusterDrawer
+
+        drawer = ClusterDrawer(open_model, seal.signature, replicas)
     backend = Batcher(drawer, settings, metrics)
     app = create_app(settings, backend, metrics)
     run(app, backend, host, port, lambda url: note(f"serving {model} at {url}; Ctrl-C stops"))

@@ -18,13 +18,13 @@ from egoframe.errors import UserError, first_line
 RETRIES = 5  # of a task whose worker died
 
 
-def run_on_ray(
-    function: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = None
-) -> Iterator[tuple[int, Any]]:
-    """`run_tasks` on Ray, which itself replaces workers and machines that die.
+def start_ray(cores: int | None = None) -> None:
+    """Join the cluster that RAY_ADDRESS names; without one, start a Ray of this machine's own.
 
+    Arguments:
+        cores: of a Ray that is started; all, if not given.
     Raises:
-        UserError: the cluster cannot be reached, or gave up on a task.
+        UserError: Ray cannot be started or reached.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -36,7 +36,7 @@ def run_on_ray(
     import ray
 
     if not ray.is_initialized():
-        cores = None if "RAY_ADDRESS" in os.environ else workers or os.cpu_count()
+        cores = None if "RAY_ADDRESS" in os.environ else cores or os.cpu_count()
         try:
             ray.init(
                 include_dashboard=False,
@@ -46,6 +46,19 @@ def run_on_ray(
             )
         except Exception as error:  # Ray raises it so where a part of it does not start
             raise UserError(f"Ray cannot be started or reached ({first_line(error)})") from None
+
+
+def run_on_ray(
+    function: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = None
+) -> Iterator[tuple[int, Any]]:
+    """`run_tasks` on Ray, which itself replaces workers and machines that die.
+
+    Raises:
+        UserError: the cluster cannot be reached, or gave up on a task.
+    """
+    start_ray(workers)
+    import ray
+
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = len(tasks)  # a task that kills its workers ends no other

@@ -34,6 +34,8 @@ class FakeDrawer:
         stops: how many batches were left because nobody waited.
     """
 
+    parallel = 1
+
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds, self.gate = seconds, threading.Event()
         self.gate.set()
@@ -41,6 +43,9 @@ class FakeDrawer:
         self.stops = 0
 
     def load(self) -> None:
+        pass
+
+    def close(self) -> None:
         pass
 
     def key(self, request: Request) -> Hashable:

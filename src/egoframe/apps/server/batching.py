@@ -67,7 +67,13 @@ class Stopped(Exception):
 
 
 class Drawer(Protocol):
-    """Does the work, in a thread of its own."""
+    """Does the work, in threads of its own.
+
+    Attributes:
+        parallel: batches that it works on at once, each called for by a thread.
+    """
+
+    parallel: int
 
     def load(self) -> None:
         """Open the model."""
@@ -88,6 +94,9 @@ class Drawer(Protocol):
             stopped: whether nobody waits any more; then raise `Stopped`.
         """
 
+    def close(self) -> None:
+        """Nothing is drawn any more."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Entry:
@@ -102,7 +111,7 @@ def _give_way() -> None:
 
 
 class Batcher:
-    """A backend in this process: one queue, one thread that draws.
+    """A backend in this process: one queue, and a thread for each batch that is drawn at once.
 
     Arguments:
         drawer: does the work.
@@ -114,15 +123,15 @@ class Batcher:
         self._stopping = False
         self._waiting: deque[_Entry] = deque()
         self._arrived = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, "drawer", _give_way)
+        self._threads = ThreadPoolExecutor(drawer.parallel, "drawer", _give_way)
         self._task: asyncio.Task[None] | None = None
-        self._running: list[Job] = []
+        self._running: set[Job] = set()
         self._seconds = FIRST_GUESS  # that a job takes of the thread's time, smoothed
         metrics.follow(lambda: len(self._waiting), lambda: len(self._running))
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self.drawer.load)
+        await loop.run_in_executor(self._threads, self.drawer.load)
         self._task = loop.create_task(self._work())
         self.ready = True
 
@@ -159,7 +168,9 @@ class Batcher:
                 job.end("failed", (503, "the server was stopped before this was done"))
             if not done:
                 self._task.cancel()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._task is not None:
+            await asyncio.to_thread(self.drawer.close)
 
     def _expire(self, job: Job) -> None:
         if not job.over:
@@ -171,18 +182,19 @@ class Batcher:
         self._waiting = deque(entry for entry in self._waiting if not entry.job.over)
 
     async def _work(self) -> None:
-        while True:
-            if not self._waiting:
-                if self._stopping:
-                    return
-                self._arrived.clear()
-                await self._arrived.wait()
-                continue
-            if len(self._waiting) < self.settings.batch:
-                await asyncio.sleep(self.settings.gather)
-            entries = self._take()
-            if entries:
-                await self._run(entries)
+        free = asyncio.Semaphore(self.drawer.parallel)
+        async with asyncio.TaskGroup() as batches:
+            while True:
+                await free.acquire()
+                while not self._waiting:
+                    if self._stopping:
+                        return
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                if len(self._waiting) < self.settings.batch:
+                    await asyncio.sleep(self.settings.gather)
+                batch = batches.create_task(self._run(self._take()))
+                batch.add_done_callback(lambda _: free.release())
 
     def _take(self) -> list[_Entry]:
         """The first in the queue, and others of its key in their order."""
@@ -195,11 +207,13 @@ class Batcher:
 
     async def _run(self, entries: Sequence[_Entry]) -> None:
         """Draw them together; where that fails, each alone, so that one cannot harm the others."""
+        if not entries:
+            return
         jobs = [entry.job for entry in entries]
         loop = asyncio.get_running_loop()
         for job in jobs:
             job.start()
-        self._running = jobs
+        self._running.update(jobs)
 
         def tell(place: int, update: Update) -> None:
             loop.call_soon_threadsafe(jobs[place].apply, update)
@@ -210,7 +224,7 @@ class Batcher:
         started = time.perf_counter()
         requests = [entry.request for entry in entries]
         try:
-            await loop.run_in_executor(self._thread, self.drawer.draw, requests, tell, stopped)
+            await loop.run_in_executor(self._threads, self.drawer.draw, requests, tell, stopped)
         except Stopped:
             return
         except Exception as error:
@@ -226,7 +240,7 @@ class Batcher:
                     log.error("a job failed", exc_info=error)
                     job.end("failed", (500, CRASHED))
         finally:
-            self._running = []
+            self._running.difference_update(jobs)
         seconds = time.perf_counter() - started
         self._seconds += 0.2 * (seconds / len(jobs) - self._seconds)
         self.metrics.drew(jobs[0].kind, len(jobs), seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from egoframe.apps.server.batching import Stopped
 from egoframe.apps.server.jobs import (
@@ -32,6 +32,8 @@ class PipelineDrawer:
         seal: makes a PNG of a drawn picture and its action.
     """
 
+    parallel = 1  # one pipeline cannot be called by two threads at once
+
     def __init__(self, open_model: Callable[[], ActionFramePipeline], seal: Sealer) -> None:
         self.open_model, self.seal = open_model, seal
 
@@ -39,15 +41,10 @@ class PipelineDrawer:
         self.pipe = self.open_model()
 
     def key(self, request: Request) -> Hashable:
-        from egoframe.generator.photos import working_size
+        return batch_key(self.pipe.config, request)
 
-        config = self.pipe.config
-        size = working_size(request.photo, config.sample_size, config.squeeze)
-        if not isinstance(request, FrameRequest):
-            return object()  # like no other
-        check_action(request.action, config.articles)
-        return (size, request.description is None, request.steps, request.text_guidance,
-                request.image_guidance, request.preview)  # fmt: skip
+    def close(self) -> None:
+        """Nothing outlives this process."""
 
     def draw(
         self,
@@ -123,3 +120,21 @@ class PipelineDrawer:
             if stopped():
                 raise Stopped
             tell(0, Update(step, len(actions), frame=Frame(self.seal(picture, action), action)))
+
+
+def batch_key(config: Any, request: Request) -> Hashable:
+    """Requests of one key can be drawn together.
+
+    Arguments:
+        config: a pipeline's `sample_size`, `squeeze` and `articles`.
+    Raises:
+        UserError: what cannot be drawn from.
+    """
+    from egoframe.generator.photos import working_size
+
+    size = working_size(request.photo, config.sample_size, config.squeeze)
+    if not isinstance(request, FrameRequest):
+        return object()  # like no other
+    check_action(request.action, config.articles)
+    return (size, request.description is None, request.steps, request.text_guidance,
+            request.image_guidance, request.preview)  # fmt: skip
