@@ -109,6 +109,10 @@ def test_the_packaged_model_warns_of_real_photos_alone(shared_data):
     for photo in photos:
         with pytest.warns(UnfamiliarWarning, match="real photos need real weights"):
             pipe(photo, "open drawer", enhance=False, steps=1)
+    assert familiarity.notes_on(pipe, photos[0]) == [familiarity.UNLIKE_PHOTO]
     with warnings.catch_warnings():
         warnings.simplefilter("error", UnfamiliarWarning)
         pipe(Image.open("examples/kitchen.png"), "open drawer", enhance=False, steps=1)
+    assert familiarity.notes_on(pipe, Image.open("examples/kitchen.png"), ["open the mug"]) == []
+    (note,) = familiarity.notes_on(pipe, Image.open("examples/kitchen.png"), ["öffne mug"])
+    assert "öffne" in note

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from egoframe.cli.options import Device, EnhancerBits, Model, WeightsDtype
-from egoframe.cli.output import finish, progress, warnings_as_notes
+from egoframe.cli.output import finish, note, progress
 from egoframe.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,19 +48,23 @@ def next(
     import torch
 
     from egoframe.apps.anticipation import next_actions
+    from egoframe.generator.familiarity import notes_on
     from egoframe.images import make_folder, save_png
     from egoframe.models import load
 
     folder = None if out is None else make_folder(out)
     pipe = load(model, device, getattr(torch, dtype) if dtype else None, bits)
     found = next_actions(pipe, frames, top)
+    for line in notes_on(pipe, frames[-1]):
+        note(line)
     told = [
         {"action": one.action, "verb": one.verb, "noun": one.noun,
          "probability": round(one.probability, 4)}
         for one in found
     ]  # fmt: skip
     if folder is not None:
-        with progress() as bar, warnings_as_notes():
+        with progress() as bar, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said already
             for row in bar.track(told, description="drawing"):
                 action = str(row["action"])
                 picture = pipe(frames[-1], action, seed=seed).images[0]

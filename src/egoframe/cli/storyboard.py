@@ -65,6 +65,7 @@ def storyboard(
 
     from egoframe.apps.guide import Guide, Step
     from egoframe.apps.guide_files import write_files
+    from egoframe.generator.familiarity import notes_on
     from egoframe.models import fingerprint, load
 
     pipe = load(model, device, getattr(torch, dtype) if dtype else None, bits)
@@ -84,6 +85,8 @@ def storyboard(
         raise UserError(f"{out}: holds a storyboard of other steps; give another --out")
     if redo is not None:
         guide.change(redo, action, description, seed)
+    for line in notes_on(pipe, photo, [step.action for step in guide.steps]):
+        note(line)
     todo = guide.missing() if redo is None else [redo]
     with progress() as bar:
         row = bar.add_task("drawing", total=len(todo))

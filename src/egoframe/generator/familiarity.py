@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,8 +19,14 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
+from egoframe.enhancer.model import Enhancer
+from egoframe.generator.photos import to_frame, working_size
 from egoframe.generator.unlike import unlike
-from egoframe.images import write_bytes
+from egoframe.images import upright, write_bytes
+from egoframe.pairs import check_action
+
+if TYPE_CHECKING:
+    from egoframe.generator.pipeline import ActionFramePipeline
 
 FILE = "familiarity.json"
 HELD_OUT = 5  # every fifth training frame is kept out of the fit, to set the limit
@@ -60,6 +67,30 @@ class Familiarity:
             if unknown:
                 some = ", ".join(sorted(self.words)[:: max(1, len(self.words) // 12)])
                 yield f"{', '.join(unknown)!r}: not a word that the model learnt; it knows {some} …"
+
+
+@torch.inference_mode()
+def notes_on(
+    pipe: ActionFramePipeline, photo: Image.Image, actions: Sequence[str] = ()
+) -> list[str]:
+    """In what a photo and actions are unlike what a model learnt from; a line for each.
+
+    Raises:
+        UserError: an action that cannot be one, or a photo that is too long and narrow.
+    """
+    known, config = pipe.familiarity, pipe.config
+    if known is None:
+        return []
+    notes = list(known.unknown_words(check_action(text, config.articles) for text in actions))
+    if pipe.enhancer is not None:
+        photo = upright(photo)
+        size = working_size(photo, config.sample_size, config.squeeze)
+        frame = to_frame(photo, size, config.squeeze)
+        seen = photo if config.enhancer_sees == "photo" else frame
+        (embeds,) = Enhancer(pipe.enhancer, pipe.processor).embed_images([seen])
+        if not known.knows(frame, embeds):
+            notes.append(UNLIKE_PHOTO)
+    return notes
 
 
 def summary(picture: Image.Image, image_embeds: Tensor) -> np.ndarray:

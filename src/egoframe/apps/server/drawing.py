@@ -102,8 +102,11 @@ class PipelineDrawer:
 
     def _next(self, request: NextRequest, tell: Callable[[int, Update], None]) -> None:
         from egoframe.apps.anticipation import next_actions
+        from egoframe.generator.familiarity import notes_on
 
-        tell(0, Update(next_actions=next_actions(self.pipe, request.photo, request.top)))
+        found = next_actions(self.pipe, request.photo, request.top)
+        notes = tuple(notes_on(self.pipe, request.photo))
+        tell(0, Update(next_actions=found, notes=notes))
 
     def _story(
         self,
@@ -112,9 +115,11 @@ class PipelineDrawer:
         stopped: Callable[[], bool],
     ) -> None:
         from egoframe.apps.storyboard import draw_steps, plan_steps
+        from egoframe.generator.familiarity import notes_on
 
         actions = plan_steps(self.pipe, request.photo, request.task, request.frames)
-        tell(0, Update(0, len(actions)))
+        notes = tuple(notes_on(self.pipe, request.photo, actions))
+        tell(0, Update(0, len(actions), notes=notes))
         pictures = draw_steps(self.pipe, request.photo, actions, request.seed)
         for step, (action, picture) in enumerate(zip(actions, pictures, strict=True), 1):
             if stopped():
