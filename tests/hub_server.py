@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pytest
 
 COMMIT = hashlib.sha1(b"a commit").hexdigest()
-IN_GIT = (".json", ".txt", ".md")  # the rest is kept in LFS, and comes from another address
+IN_GIT = (".json", ".txt", ".md", ".py")  # the rest is kept in LFS, and comes from another address
 SIGNATURE = "?signature=secret"
 
 
@@ -54,8 +54,8 @@ class Hub:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
     def head(self, repo: str) -> str:
-        """The commit that a repository is at: another one for every content, of a dataset."""
-        if not repo.startswith("datasets/"):
+        """The commit that a repository is at: where one can write, another for every content."""
+        if not repo.startswith("datasets/") and repo not in self.created:
             return COMMIT
         digest = hashlib.sha1(repo.encode())
         for path, content in sorted(self.repos[repo].items()):

@@ -108,7 +108,9 @@ class Uploads(Answers):
         return body
 
     def _create(self, told: dict[str, str]) -> None:
-        repo = f"{told['type']}s/{told['organization'] or 'me'}/{told['name']}"
+        repo = f"{told['organization'] or 'me'}/{told['name']}"
+        if told["type"] != "model":
+            repo = f"{told['type']}s/{repo}"
         status = 409 if repo in self.hub.repos else 200
         if status == 200:
             self.hub.repos[repo] = dict(ATTRIBUTES)

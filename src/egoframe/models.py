@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from egoframe.generator.pipeline import ActionFramePipeline
 
-FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]  # of a model on the hub
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "README.md"]  # on the hub
 BLOCK = 1 << 20  # bytes read at once; a model may be larger than the memory
 DEFAULT = "kitchen"  # ships with the package; it knows the built-in kitchen alone
 
@@ -47,6 +47,7 @@ def load(
     import transformers
     from diffusers.utils import logging
 
+    import egoframe
     from egoframe.enhancer.opening import check_bits, one_line, open_model, open_processor
     from egoframe.generator import familiarity
     from egoframe.generator.pipeline import ActionFramePipeline
@@ -61,7 +62,7 @@ def load(
     logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
     weights = dtype or default_dtype(where)
-    # These two are never left to diffusers, which would have transformers ask to run their code.
+    # These are never left to diffusers, which would run, or ask to run, code that lies beside them.
     parts: dict[str, Any] = {"processor": None, "enhancer": None}
     if (place / "processor").is_dir():
         parts["processor"] = open_processor(place / "processor")
@@ -73,6 +74,11 @@ def load(
     elif bits is not None:
         raise UserError(f"{model}: has no enhancer whose weights could be quantised")
     with one_line(place, "cannot be opened as a model"):
+        index = json.loads((place / "model_index.json").read_text(encoding="utf-8"))
+        for name, kind in index.items():
+            if isinstance(kind, list) and str(kind[0]).startswith("egoframe."):
+                own = getattr(egoframe, kind[1])
+                parts[name] = own.from_pretrained(place / name, dtype=weights, use_safetensors=True)
         pipeline = ActionFramePipeline.from_pretrained(
             place, dtype=weights, use_safetensors=True, **parts
         )

@@ -29,6 +29,7 @@ def test_help_is_quick_and_loads_nothing_heavy():
      ["workshop", "record"],
      ["data", "build", "epic"], ["data", "build", "ego4d"], ["data", "build", "lego"],
      ["data", "build", "lerobot"], ["data", "build", "clips"], ["data", "report"], ["data", "push"],
+     ["push"],
      ["convert", "lego"], ["convert", "llava"], ["convert", "sd"],
      ["serve"], ["generate-set"], ["evaluate"], ["train", "autoencoder"],
      ["train", "enhancer"], ["train", "generator"]],

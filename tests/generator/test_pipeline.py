@@ -151,7 +151,7 @@ def test_strange_photos_and_words_are_warned_of(pipe):
 def test_a_saved_pipeline_draws_the_same(pipe, tmp_path):
     pipe.save_pretrained(tmp_path)
     assert {p.suffix for p in tmp_path.rglob("*") if p.is_file()} <= {
-        ".json", ".safetensors", ".txt", ".jinja"
+        ".json", ".safetensors", ".txt", ".jinja", ".py"
     }  # fmt: skip
     again, twice = (ActionFramePipeline.from_pretrained(tmp_path) for _ in range(2))
     picture, same, equal = (p(photo(), "open drawer").images[0] for p in (pipe, again, twice))

@@ -21,6 +21,7 @@ from egoframe.cli import (
     generate_set,
     kitchen,
     next,
+    push,
     serve,
     storyboard,
     study,
@@ -44,6 +45,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("describe")(describe.describe)
 app.command("enhance")(enhance.enhance)
 app.command("bench")(bench.bench)
+app.command("push")(push.push)
 app.command("serve")(serve.serve)
 app.add_typer(kitchen.app, name="kitchen")
 app.add_typer(workshop.app, name="workshop")

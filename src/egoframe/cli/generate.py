@@ -12,6 +12,8 @@ from egoframe.cli.options import (
     Device,
     EnhancerBits,
     ImageGuidance,
+    Lora,
+    LoraScale,
     Model,
     Sampler,
     Steps,
@@ -27,6 +29,8 @@ def generate(
     action: Annotated[str, typer.Argument(help='Such as "open the drawer".')],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("."),
     model: Model = "kitchen",
+    lora: Lora = None,
+    lora_scale: LoraScale = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same picture.")] = 0,
     num_images: Annotated[int, typer.Option(min=1, max=64, help="How many to draw.")] = 1,
     sampler: Sampler = None,
@@ -82,6 +86,7 @@ def generate(
 
     import torch
 
+    from egoframe.generator.adapters import lora_digest, merge_lora
     from egoframe.generator.protocols import choose_protocol
     from egoframe.generator.sampling import Sampling, choose_scheduler, paper_scheduler
     from egoframe.models import fingerprint, load
@@ -92,6 +97,8 @@ def generate(
     Sampling("", steps or 1, text_guidance or 0.0, image_guidance or 0.0, guidance_interval)
     weights = getattr(torch, dtype) if dtype else None
     pipeline = load(model, device, weights, bits, offload=offload, compile=compile)
+    if lora is not None:
+        merge_lora(pipeline, lora, lora_scale)
     defaults = pipeline.config
     sampler = defaults.sampler if sampler is None else sampler
     steps = defaults.steps if steps is None else steps
@@ -120,6 +127,9 @@ def generate(
         "description_given": description is not None,
         "model": model,
         "model_sha256": fingerprint(Path(pipeline.name_or_path)),
+        "lora": lora,
+        "lora_sha256": lora and lora_digest(lora),
+        "lora_scale": lora and lora_scale,
         "seed": seed,
         "num_images": num_images,
         "sampler": sampler,

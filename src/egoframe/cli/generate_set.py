@@ -12,6 +12,8 @@ from egoframe.cli.options import (
     Engine,
     EnhancerBits,
     ImageGuidance,
+    Lora,
+    LoraScale,
     Model,
     Pairs,
     Sampler,
@@ -28,6 +30,8 @@ def generate_set(
     dataset: Annotated[str, typer.Argument(help="A dataset of action pairs: a folder or a URL.")],
     out: Annotated[Path, typer.Argument(help="Folder for the pictures.")],
     model: Model = "kitchen",
+    lora: Lora = None,
+    lora_scale: LoraScale = 1.0,
     split: Split = "validation",
     pairs: Pairs = None,
     words: Annotated[
@@ -65,7 +69,7 @@ def generate_set(
 
     config = SetConfig(
         dataset, model, split, pairs, words, seed, sampler, steps, text_guidance, image_guidance,
-        protocol, device, dtype, bits,
+        protocol, device, dtype, bits, lora, lora_scale,
     )  # fmt: skip
     total = 0
     with progress() as bar:

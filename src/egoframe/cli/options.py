@@ -22,6 +22,10 @@ Steps = Annotated[
 ]
 TextGuidance = Annotated[float | None, typer.Option(help="How strictly to follow the words.")]
 ImageGuidance = Annotated[float | None, typer.Option(help="How strictly to keep the photo.")]
+Lora = Annotated[
+    str | None, typer.Option(help="Adapters for the model: a file, a folder or a hub id.")
+]
+LoraScale = Annotated[float, typer.Option(help="How much of --lora is added; 1 is all.")]
 Device = Annotated[
     str | None, typer.Option(help="Such as cpu or cuda; the GPU where there is one.")
 ]

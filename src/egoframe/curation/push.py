@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 
-from egoframe import hub
 from egoframe.curation.card import CLOSED, LICENCES, sources
 from egoframe.errors import UserError
 from egoframe.pairs import SPLITS, shards
+from egoframe.push import Pushed, push_files
 from egoframe.storage import Folder
 
 BESIDE = ("README.md", "rejected.parquet", "report.json", "build.json")  # the shards
-WRITING = {
-    401: ", a login is needed: hf auth login",
-    403: ", this login may not write there: hf auth login, with a token that may",
-}
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """What lies on the hub now."""
-
-    url: str
-    private: bool
-    commit: str
-    files: int
-    changed: bool  # False: all of it was there already
 
 
 def push_dataset(
@@ -47,41 +30,17 @@ def push_dataset(
         UserError: no finished dataset on this machine, its frames may not be passed on, or the hub
             cannot be used; what was sent is kept there for the next call.
     """
-    from huggingface_hub import HfApi
-
     files = _files(folder)
     _check_licence(folder, files, private)
-    api = HfApi()
-    with _telling(repo):
-        made = api.create_repo(repo, repo_type="dataset", private=private or None, exist_ok=True)
-        name = made.repo_id
-        before = api.dataset_info(name)
-        if private and not before.private:
-            raise UserError(
-                f"{repo}: is public already, and a push does not make it private; do so in its "
-                "settings on the hub, or give another name"
-            )
-        if branch is not None:
-            api.create_branch(name, branch=branch, repo_type="dataset", exist_ok=True)
-            before = api.dataset_info(name, revision=branch)
-        # Not upload_large_folder, which hub 2 no longer has, and which left a folder .cache in the
-        # dataset. upload_folder asks which files are there, and where it sends by Xet, it commits
-        # many files in parts; so a push that was stopped goes on in either way.
-        done = api.upload_folder(
-            repo_id=name,
-            repo_type="dataset",
-            folder_path=folder.path(),
-            revision=branch,
-            commit_message="Push action pairs",
-            allow_patterns=files,
-            delete_patterns=[f"{split}/*.parquet" for split in SPLITS],
-        )
-    return Pushed(
-        url=made.url,
-        private=bool(before.private),
-        commit=done.oid,
-        files=len(files),
-        changed=done.oid != before.sha,
+    return push_files(
+        Path(folder.path()),
+        files,
+        repo,
+        "dataset",
+        "Push action pairs",
+        private=private,
+        branch=branch,
+        stale=[f"{split}/*.parquet" for split in SPLITS],
     )
 
 
@@ -116,18 +75,3 @@ def _check_licence(folder: Folder, files: list[str], private: bool) -> None:
             f"{folder}: has frames of {' and '.join(closed)}, under {LICENCES[closed[0]][1]}; only "
             "a repository that nobody else sees may hold them: --private"
         )
-
-
-@contextmanager
-def _telling(repo: str) -> Iterator[None]:
-    """What goes wrong on the way is told in one line."""
-    from huggingface_hub.errors import HTTPError
-
-    try:
-        yield
-    except (HTTPError, OSError, ValueError, RuntimeError) as error:
-        cause = error.__cause__ if isinstance(error, RuntimeError) else None  # of a file's
-        why = hub.reason(cause or error, WRITING)
-        raise UserError(
-            f"{repo}: not pushed ({why}); what was sent is kept, the same command goes on"
-        ) from None

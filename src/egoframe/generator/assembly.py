@@ -19,8 +19,10 @@ from egoframe.errors import UserError, first_line
 from egoframe.frames import to_pictures, to_tensor
 from egoframe.generator import familiarity
 from egoframe.generator.autoencoder import decode
+from egoframe.generator.card import CARD, Learnt, model_card
 from egoframe.generator.pipeline import ActionFramePipeline
 from egoframe.generator.sampling import Noise, Sampling, paper_scheduler
+from egoframe.images import write_bytes
 from egoframe.pairs import ARTICLES
 
 FAMILIAR = 4000  # training frames, or a few more, that say what a familiar photo is
@@ -58,7 +60,8 @@ def assemble(
 def write_pipeline(
     pipeline: ActionFramePipeline, dataset: Any, folder: Path, features: Path | None = None
 ) -> None:
-    """Write a pipeline in half precision, with what it knows, and without paths of this machine.
+    """Write a pipeline in half precision, with what it knows and a card, unless one is there, and
+    without paths of this machine.
 
     Arguments:
         features: a folder that keeps what is familiar, which takes minutes to learn and depends on
@@ -87,6 +90,9 @@ def write_pipeline(
             if told.keys() & {"_name_or_path", "name_or_path"}:
                 kept = {k: v for k, v in told.items() if not k.endswith("name_or_path")}
                 path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        if not (folder / CARD).exists():
+            card = model_card(folder, learnt=Learnt.of(dataset, folder.parent))
+            write_bytes(folder / CARD, card.encode())
     except (OSError, SafetensorError) as error:
         raise UserError(
             f"{folder}: cannot be written ({first_line(error)}); make room, and the same command "

@@ -43,6 +43,8 @@ class SetConfig:
     device: str | None = None
     dtype: str | None = None
     bits: Literal[4, 8] | None = None
+    lora: str | None = None  # adapters: a file, a folder or a hub id
+    lora_scale: float = 1.0
 
 
 def generate_set(
@@ -85,6 +87,12 @@ def _check_same_settings(config: SetConfig, out: Path) -> None:
         "model_sha256": fingerprint(Path(config.model)),
         "pairs_sha256": digest(open_pairs(config.dataset, config.split), drawn_from),
     }
+    if config.lora is None:
+        del told["lora_scale"]
+    else:
+        from egoframe.generator.adapters import lora_digest
+
+        told["lora"] = lora_digest(config.lora) or config.lora  # a file may lie elsewhere, too
     for name in ("device", "dataset", "model"):  # may lie elsewhere the next time
         del told[name]
     path = make_folder(out) / SETTINGS
@@ -128,17 +136,24 @@ def _drawer(config: SetConfig) -> Any:
     """Draws pictures of (photos, actions, descriptions, ids of pairs)."""
     import torch
 
+    from egoframe.generator.adapters import merge_lora
     from egoframe.generator.instruct_pix2pix import InstructPix2Pix, is_instruct_pix2pix
     from egoframe.models import load
 
     weights = getattr(torch, config.dtype) if config.dtype else None
     if is_instruct_pix2pix(Path(config.model)):
+        if config.lora is not None:
+            raise UserError(
+                f"{config.model}: InstructPix2Pix is drawn without adapters; leave out --lora"
+            )
         stock = InstructPix2Pix(
             Path(config.model), config.device, weights, config.steps, config.text_guidance,
             config.image_guidance,
         )  # fmt: skip
         return lambda photos, actions, _, names: stock(photos, actions, config.seed, names)
     pipeline = load(config.model, config.device, weights, config.bits)
+    if config.lora is not None:
+        merge_lora(pipeline, config.lora, config.lora_scale)
 
     def draw(photos: Any, actions: Any, descriptions: Any, names: Any) -> Any:
         given = descriptions if config.words == "dataset" else None

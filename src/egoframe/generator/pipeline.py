@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import torch
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils import BaseOutput
 from PIL import Image
 from torch import Tensor
@@ -22,8 +21,9 @@ from egoframe.enhancer.model import Enhancement, Enhancer
 from egoframe.errors import UserError
 from egoframe.frames import to_tensor
 from egoframe.generator import autoencoder
+from egoframe.generator.adapters import AdaptedPipeline
 from egoframe.generator.conditioner import Conditioner  # noqa: F401, diffusers looks for it
-from egoframe.generator.familiarity import UNLIKE_PHOTO, Familiarity, UnfamiliarWarning
+from egoframe.generator.familiarity import UNLIKE_PHOTO, UnfamiliarWarning
 from egoframe.generator.guidance import GuidedUNet, onload
 from egoframe.generator.photos import to_frame, working_size
 from egoframe.generator.protocols import Protocol, choose_protocol
@@ -57,7 +57,7 @@ class ActionFrameOutput(BaseOutput):
     notes: list[list[str]]
 
 
-class ActionFramePipeline(DiffusionPipeline):
+class ActionFramePipeline(AdaptedPipeline):
     """LEGO's generator with its enhancer.
 
     Arguments:
@@ -91,7 +91,6 @@ class ActionFramePipeline(DiffusionPipeline):
     enhancer: Any
     processor: Any
     config: Any
-    familiarity: Familiarity | None = None  # set by `egoframe.load`, where a model has it
 
     model_cpu_offload_seq = "enhancer->text_encoder->conditioner->unet->vae"  # type: ignore
     _optional_components = ["conditioner", "enhancer", "processor"]  # noqa: RUF012, diffusers' form
