@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -8,6 +9,7 @@ from egoframe.enhancer import answers
 from egoframe.enhancer.answers import Answer
 from egoframe.enhancer.prompts import NEXT
 from egoframe.errors import UserError
+from egoframe.generator.familiarity import Familiarity
 from tests.generator.tiny import tiny_pipeline
 
 PHOTO = Image.new("RGB", (64, 64), "red")
@@ -40,6 +42,16 @@ def test_frames_of_a_clip_are_averaged(said):
     assert [one.action for one in found] == ["take the big mug", "open drawer"]
     assert [one.probability for one in found] == [pytest.approx(0.4), pytest.approx(0.3)]
     assert len(next_actions(tiny_pipeline(), PHOTO, top=1)) == 1
+
+
+def test_what_the_generator_could_not_draw_is_no_action(said):
+    pipe = tiny_pipeline()
+    words = frozenset(["take", "the", "big", "mug"])
+    pipe.familiarity = Familiarity(np.zeros(1), 0.0, 0.0, words)
+    assert [one.action for one in next_actions(pipe, PHOTO)] == ["take the big mug"]
+    pipe.familiarity = Familiarity(np.zeros(1), 0.0, 0.0, frozenset())
+    with pytest.raises(UserError, match="was not tuned to say what is next"):
+        next_actions(pipe, PHOTO)
 
 
 def test_what_cannot_be_asked_is_refused(said):

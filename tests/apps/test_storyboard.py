@@ -9,6 +9,7 @@ from egoframe.apps.storyboard import draw_steps, parse_plan, plan_steps, read_pl
 from egoframe.enhancer import answers
 from egoframe.enhancer.answers import Answer
 from egoframe.errors import UserError
+from egoframe.generator.familiarity import Familiarity
 from tests.generator.tiny import tiny_pipeline
 
 PHOTO = Image.new("RGB", (64, 64), "red")
@@ -62,6 +63,10 @@ def test_the_enhancer_plans(monkeypatch):
     monkeypatch.setattr(answers, "likeliest_answers", say)
     assert plan_steps(pipe, PHOTO, "make  tea", steps=2) == ["take kettle", "pour water"]
     assert "to make tea?" in asked[0]
+    pipe.familiarity = Familiarity(np.zeros(1), 0.0, 0.0, frozenset({"take", "kettle"}))
+    with pytest.raises(UserError, match="knows no steps for it"):
+        plan_steps(pipe, PHOTO, "make tea")
+    pipe.familiarity = None
     monkeypatch.setattr(answers, "likeliest_answers", lambda *_: [[]])
     with pytest.raises(UserError, match="knows no steps for it"):
         plan_steps(pipe, PHOTO, "fly")

@@ -71,6 +71,9 @@ def next_actions(
         for answer in answers:
             shares[answer.text] += math.exp(answer.log_probability) / len(told)
     shares.pop("", None)
+    known = pipe.familiarity
+    if known is not None:  # what cannot be drawn is no action
+        shares = {said: p for said, p in shares.items() if not any(known.unknown_words([said]))}
     if not shares:
         raise UserError(
             "the model's enhancer names no action: it was not tuned to say what is next"

@@ -50,7 +50,8 @@ def plan_steps(
     enhancer = Enhancer(pipe.enhancer, pipe.processor)
     (said,) = likeliest_answers(enhancer, [seen], [plan_question(words)], BEAMS, PLAN_TOKENS)
     actions = parse_plan(said[0].text) if said else []
-    if not actions:
+    known = pipe.familiarity
+    if not actions or (known is not None and any(known.unknown_words(actions))):
         raise UserError(f"{task!r}: the model knows no steps for it; give them in a file (--plan)")
     return actions[:steps]
 
