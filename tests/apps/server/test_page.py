@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from tests.apps.server.test_routes import png
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
+expect.set_options(timeout=20_000)  # a busy machine draws pages slowly
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +144,9 @@ def test_the_picture_is_seen_forming_and_may_be_stopped(opened, drawer):
     expect(page.locator("#status")).to_have_text("Nothing was drawn.")
     wait_until(lambda: drawer.stops == stops + 1)
     drawer.gate.set()
-    drawer.seconds = 1.5
+    drawer.seconds = 4.0
     page.locator("#draw").click()
-    expect(page.locator("#status")).to_contain_text("1 of 3")
+    expect(page.locator("#status")).to_contain_text(re.compile("[12] of 3"))
     expect(page.locator("#result img").first).to_be_visible()
     done(page)
 
