@@ -22,10 +22,9 @@ from egoframe.apps.server.batching import Refused
 from egoframe.apps.server.doors import Doors
 from egoframe.apps.server.folder import PrivateFolder
 from egoframe.apps.server.jobs import Frame, FrameRequest, Job, NextRequest, Request, StoryRequest
-from egoframe.apps.server.provenance import text_of
 from egoframe.apps.server.service import Service
 from egoframe.errors import UserError
-from egoframe.images import png_bytes
+from egoframe.images import generated, png_bytes
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 import gradio as gr
@@ -184,7 +183,7 @@ def _draw_tab(service: Service, folder: PrivateFolder) -> None:
                 changes[5:7] = [gr.update(interactive=False), gr.update(visible=True)]
                 if job.preview is not None:
                     before = before or folder.write(png_bytes(_like(photo, job.preview), {}))
-                    forming = folder.write(png_bytes(job.preview, text_of(request.action)))
+                    forming = folder.write(png_bytes(job.preview, generated(request.action)))
                     changes[0] = (before, forming)
                 yield changes
                 await asyncio.sleep(PAUSE)
