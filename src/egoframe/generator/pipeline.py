@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from diffusers.utils import BaseOutput
@@ -22,6 +22,7 @@ from egoframe.errors import UserError
 from egoframe.frames import to_tensor
 from egoframe.generator import autoencoder
 from egoframe.generator.adapters import AdaptedPipeline
+from egoframe.generator.arguments import for_each, listed
 from egoframe.generator.conditioner import Conditioner  # noqa: F401, diffusers looks for it
 from egoframe.generator.familiarity import UNLIKE_PHOTO, UnfamiliarWarning
 from egoframe.generator.guidance import GuidedUNet, onload
@@ -38,8 +39,6 @@ from egoframe.generator.sampling import (
 )
 from egoframe.images import upright
 from egoframe.pairs import check_action
-
-One = TypeVar("One", str, int)
 
 
 @dataclass
@@ -190,21 +189,21 @@ class ActionFramePipeline(AdaptedPipeline):
         Raises:
             UserError: an action, description, photo or number that cannot be drawn from.
         """
-        images = [upright(photo) for photo in _listed(image)]
+        images = [upright(photo) for photo in listed(image)]
         count, config, way = len(images), self.config, choose_protocol(protocol)
         actions = [
-            check_action(text, config.articles) for text in _for_each(action, count, "actions")
+            check_action(text, config.articles) for text in for_each(action, count, "actions")
         ]
         if description is not None and not enhance:
             raise UserError("a description is given and enhance is off; give one of the two")
         if enhancement is not None:
             if description is not None or not enhance:
                 raise UserError("an enhancement has its description; give it alone")
-            _for_each(enhancement.descriptions, count, "rows of an enhancement")
-        given = None if description is None else _for_each(description, count, "descriptions")
+            for_each(enhancement.descriptions, count, "rows of an enhancement")
+        given = None if description is None else for_each(description, count, "descriptions")
         names = [str(k) for k in range(count)] if pair_ids is None else list(pair_ids)
-        _for_each(names, count, "pair_ids")
-        seeds = _for_each(seed, count, "seeds")
+        for_each(names, count, "pair_ids")
+        seeds = for_each(seed, count, "seeds")
         settings = Sampling(
             config.sampler if sampler is None else sampler,
             config.steps if steps is None else steps,
@@ -414,10 +413,6 @@ def named(action: str, description: str) -> str:
     return action if description == action else f"{action}. {description}"
 
 
-def _listed(image: Image.Image | Sequence[Image.Image]) -> list[Image.Image]:
-    return [image] if isinstance(image, Image.Image) else list(image)
-
-
 def _show(
     preview: Callable[[list[int], list[Image.Image]], None],
     finish: Callable[[Tensor], list[Image.Image]],
@@ -427,11 +422,3 @@ def _show(
 ) -> None:
     """The first picture of each photo in a group, as it looks so far."""
     preview(group, finish(frames_BCHW)[::num_images])
-
-
-def _for_each(given: One | Sequence[One], count: int, name: str) -> list[One]:
-    """One of them for each of `count` photos."""
-    each = [given] * count if isinstance(given, (str, int)) else list(given)
-    if len(each) != count:
-        raise UserError(f"{len(each)} {name} for {count} photos; give one for each")
-    return each
