@@ -1,7 +1,8 @@
 """What is left of a scene after several steps: storyboards of tasks in scenes that training never
 saw, drawn as `egoframe storyboard` does, beside the naive chain, in which the model draws each
-frame from the picture before. The dataset is of recordings before an eye that does not move, so
-that the truth of every step has the photo's view:
+frame from the picture before. The steps are the true ones; how many of them the enhancer plans
+itself is told too. The dataset is of recordings before an eye that does not move, so that the truth
+of every step has the photo's view:
 
     egoframe kitchen record runs/kitchen/still --kitchens 200 --still --frames-only
     egoframe data build epic runs/kitchen/still runs/kitchen/still-128 size=128
@@ -22,9 +23,10 @@ import torch
 from PIL import Image
 
 import egoframe
-from egoframe.apps.storyboard import draw_steps
+from egoframe.apps.storyboard import draw_steps, plan_steps
 from egoframe.contact_sheet import contact_sheet
 from egoframe.enhancer.lessons import planning
+from egoframe.errors import UserError
 from egoframe.evaluation.recogniser import PACKAGED, load_recogniser
 from egoframe.evaluation.regions import changed_region, region_psnr
 from egoframe.evaluation.statistics import bootstrap_interval
@@ -41,13 +43,15 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=60, help="how many, drawn at random")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="a JSON file with every figure")
-    parser.add_argument("--sheet", type=Path, help="the first tasks: truth, ours and naive")
+    parser.add_argument(
+        "--sheet", type=Path, help="the first storyboard of each task, and its truth"
+    )
     arguments = parser.parse_args()
 
     split = open_pairs(arguments.dataset, "validation")
     begun = planning(split)
     chosen = np.random.default_rng(arguments.seed).permutation(len(begun))[: arguments.tasks]
-    boards = [_truth(split, begun[k]) for k in chosen]
+    boards = [_truth(split, begun[k]) for k in sorted(chosen)]
     pipe = egoframe.load(arguments.model)
     recogniser = load_recogniser(arguments.recogniser)
     ways: dict[str, Draw] = {
@@ -55,24 +59,27 @@ def main() -> None:
         "naive chain": lambda photo, actions: _naive(pipe, photo, actions, arguments.seed),
     }
     rows: dict[str, Any] = {}
-    shown: list[tuple[str, list[Image.Image]]] = []
+    ours: list[list[Image.Image]] = []
     for name, draw in ways.items():
         drawn = [list(draw(frames[0], actions)) for _, actions, frames in boards]
         rows[name] = _figures(boards, drawn, recogniser)
-        shown += [(f"{boards[k][0]}: {name}", [boards[k][2][0], *drawn[k]]) for k in range(3)]
-    truth = [frames[1:] for _, _, frames in boards]
-    rows["the truth"] = _figures(boards, truth, recogniser)
+        ours = ours or drawn
+    rows["the truth"] = _figures(boards, [frames[1:] for _, _, frames in boards], recogniser)
     report = {
         "command": f"python -m benchmarks.storyboards {arguments.dataset}",
         "tasks": len(boards),
         "steps": sum(len(actions) for _, actions, _ in boards),
+        "planned": _planned(pipe, boards),
         "rows": rows,
     }
     print(json.dumps(report, indent=1))
     if arguments.out:
         arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if arguments.sheet:
-        shown += [(f"{task}: the truth", frames) for task, _, frames in boards[:3]]
+        firsts = {task: k for k, (task, _, _) in reversed(list(enumerate(boards)))}
+        shown = []
+        for task, k in sorted(firsts.items()):
+            shown += [(task, [boards[k][2][0], *ours[k]]), ("truth", boards[k][2])]
         _sheet(shown).save(arguments.sheet, quality=85)
 
 
@@ -92,6 +99,36 @@ def _naive(pipe: Any, photo: Image.Image, actions: list[str], seed: int) -> Iter
     for number, action in enumerate(actions):
         photo = pipe(photo, action, seed=seed, pair_ids=[str(number)]).images[0]
         yield photo
+
+
+def _planned(pipe: Any, boards: Any) -> dict[str, Any]:
+    """How often the enhancer, shown the photo and told the task, plans just the true steps; and of
+    all true steps, which share its plans have in their order (longest common subsequence)."""
+    same, kept = [], []
+    for task, actions, frames in boards:
+        try:
+            plan = plan_steps(pipe, frames[0], task)
+        except UserError:
+            plan = []
+        same.append(float(plan == actions))
+        kept.append(_in_order(plan, actions) / len(actions))
+    return {
+        name: {"mean": float(np.mean(every)), "interval": bootstrap_interval(np.array(every))}
+        for name, every in (("plans_the_same", same), ("steps_found", kept))
+    }
+
+
+def _in_order(one: list[str], other: list[str]) -> int:
+    """How long the longest common subsequence is."""
+    lengths = [0] * (len(other) + 1)
+    for a in one:
+        before = 0
+        for k, b in enumerate(other):
+            before, lengths[k + 1] = (
+                lengths[k + 1],
+                before + 1 if a == b else max(lengths[k], lengths[k + 1]),
+            )
+    return lengths[-1]
 
 
 def _figures(boards: Any, drawn: list[list[Image.Image]], recogniser: Any) -> dict[str, Any]:

@@ -65,6 +65,8 @@ class FakeDrawer:
         if isinstance(first, NextRequest):
             found = [NextAction("take mug", "take", "mug", 0.5), NextAction("x y", "x", "y", 0.25)]
             tell(0, Update(next_actions=found[: first.top]))
+            for one in found[: first.top] if first.draw else ():
+                tell(0, Update(frame=Frame(SEAL(first.photo, one.action), one.action)))
             return
         for step in range(1, 4):
             while not self.gate.wait(0.01):
@@ -74,7 +76,8 @@ class FakeDrawer:
             for place, request in enumerate(requests):
                 frame = None
                 if not isinstance(request, FrameRequest):
-                    frame = Frame(SEAL(request.photo.rotate(90 * step), "x"), f"do part {step}")
+                    told = getattr(request, "actions", ()) or [f"do part {k}" for k in (1, 2, 3)]
+                    frame = Frame(SEAL(request.photo.rotate(90 * step), "x"), told[step - 1])
                 preview = request.photo if getattr(request, "preview", False) else None
                 tell(place, Update(step, 3, preview, frame))
         for place, request in enumerate(requests):

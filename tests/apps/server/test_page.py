@@ -131,6 +131,13 @@ def test_an_example_is_drawn_at_a_click(opened, drawer):
     done(page)
     assert drawer.batches[-1] == ["take the pan"]
     expect(page.locator("#result img").first).to_be_visible()
+    page.get_by_role("tab", name="Storyboard").click()
+    page.locator("#task-examples button").last.click()
+    expect(page.locator("#board img")).to_have_count(3)
+    expect(page.locator("#task textarea, #task input")).to_have_value("fix a flat tyre")
+    page.get_by_role("tab", name="What next?").click()
+    page.locator("#next-examples button").last.click()
+    expect(page.locator("#next-actions")).to_contain_text("take mug")
 
 
 def test_the_picture_is_seen_forming_and_may_be_stopped(opened, drawer):
@@ -159,6 +166,13 @@ def test_a_storyboard_comes_picture_by_picture(opened):
     page.locator("#draw-steps").click()
     expect(page.locator("#board img")).to_have_count(3)
     expect(page.locator("#board")).to_contain_text("2. do part 2")
+    steps = page.locator("#steps textarea")
+    expect(steps).to_have_value("do part 1\ndo part 2\ndo part 3")
+    steps.fill("do part 1\n  fill the cup \n\ndrink")
+    page.locator("#redraw-steps").click()
+    expect(page.locator("#board")).to_contain_text("2. fill the cup")
+    expect(page.locator("#board")).to_contain_text("3. drink")
+    expect(page.locator("#board img")).to_have_count(3)
 
 
 def test_next_actions_are_told_with_their_chances(opened):
@@ -168,6 +182,8 @@ def test_next_actions_are_told_with_their_chances(opened):
     page.locator("#ask").click()
     expect(page.locator("#next-actions")).to_contain_text("take mug")
     expect(page.locator("#next-actions")).to_contain_text("50%")
+    expect(page.locator("#next-pictures img")).to_have_count(2)
+    expect(page.locator("#next-pictures")).to_contain_text("take mug")
 
 
 def test_what_is_wrong_is_said(opened):

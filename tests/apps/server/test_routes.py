@@ -89,10 +89,16 @@ def test_next_actions_and_storyboards(client):
     assert told["next_actions"] == [
         {"action": "take mug", "verb": "take", "noun": "mug", "probability": 0.5}
     ]
+    assert told["frames"] == []
+    told = client.post("/v1/next-actions", **form(draw="true")).json()
+    assert [frame["action"] for frame in told["frames"]] == ["take mug", "x y"]
     told = client.post("/v1/storyboards", **form(task="make tea")).json()
     assert [frame["action"] for frame in told["frames"]] == [f"do part {k}" for k in (1, 2, 3)]
     pictures = [client.get(frame["picture"]).content for frame in told["frames"]]
     assert len(set(pictures)) == 3
+    steps = ["take the mug", "fill it", "drink"]
+    told = client.post("/v1/storyboards", **form(task="make tea", actions=steps)).json()
+    assert [frame["action"] for frame in told["frames"]] == steps
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ class PipelineDrawer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # notes have them
             if isinstance(first, NextRequest):
-                self._next(first, tell)
+                self._next(first, tell, stopped)
             elif isinstance(first, StoryRequest):
                 self._story(first, tell, stopped)
             else:
@@ -100,13 +100,25 @@ class PipelineDrawer:
             frame = Frame(png, request.action, drawn.descriptions[place])
             tell(place, Update(frame=frame, notes=tuple(drawn.notes[place])))
 
-    def _next(self, request: NextRequest, tell: Callable[[int, Update], None]) -> None:
+    def _next(
+        self,
+        request: NextRequest,
+        tell: Callable[[int, Update], None],
+        stopped: Callable[[], bool],
+    ) -> None:
         from egoframe.apps.anticipation import next_actions
         from egoframe.generator.familiarity import notes_on
 
         found = next_actions(self.pipe, request.photo, request.top)
+        steps = len(found) if request.draw else 0
         notes = tuple(notes_on(self.pipe, request.photo))
-        tell(0, Update(next_actions=found, notes=notes))
+        tell(0, Update(0, steps, next_actions=found, notes=notes))
+        for step, one in enumerate(found[:steps], 1):
+            if stopped():
+                raise Stopped
+            drawn = self.pipe(request.photo, one.action, seed=request.seed)
+            frame = Frame(self.seal(drawn.images[0], one.action), one.action, drawn.descriptions[0])
+            tell(0, Update(step, steps, frame=frame))
 
     def _story(
         self,
@@ -117,7 +129,9 @@ class PipelineDrawer:
         from egoframe.apps.storyboard import draw_steps, plan_steps
         from egoframe.generator.familiarity import notes_on
 
-        actions = plan_steps(self.pipe, request.photo, request.task, request.frames)
+        actions = list(request.actions)[: request.frames]
+        if not actions:
+            actions = plan_steps(self.pipe, request.photo, request.task, request.frames)
         notes = tuple(notes_on(self.pipe, request.photo, actions))
         tell(0, Update(0, len(actions), notes=notes))
         pictures = draw_steps(self.pipe, request.photo, actions, request.seed)
@@ -138,6 +152,9 @@ def batch_key(config: Any, request: Request) -> Hashable:
     from egoframe.generator.photos import working_size
 
     size = working_size(request.photo, config.sample_size, config.squeeze)
+    if isinstance(request, StoryRequest):
+        for action in (request.task, *request.actions):
+            check_action(action, config.articles)
     if not isinstance(request, FrameRequest):
         return object()  # like no other
     check_action(request.action, config.articles)

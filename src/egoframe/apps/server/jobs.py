@@ -39,17 +39,20 @@ class FrameRequest:
 
 @dataclass(frozen=True)
 class NextRequest:
-    """What comes next: the `top` likeliest."""
+    """What comes next: the `top` likeliest, and a picture of each if `draw`."""
 
     kind: ClassVar[Kind] = "next-actions"
 
     photo: Image.Image
     top: int = 3
+    draw: bool = False
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class StoryRequest:
-    """A task, in as many frames as it takes if `frames` is None."""
+    """A task: its `actions`, or as the model plans it, in as many frames as it takes if `frames` is
+    None."""
 
     kind: ClassVar[Kind] = "storyboard"
 
@@ -57,6 +60,7 @@ class StoryRequest:
     task: str
     frames: int | None = None
     seed: int = 0
+    actions: tuple[str, ...] = ()
 
 
 Request = FrameRequest | NextRequest | StoryRequest

@@ -20,6 +20,7 @@ from fastapi import (
 )
 from fastapi import Path as InPath
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from egoframe.apps.server import jobs
 from egoframe.apps.server.jobs import Job
@@ -123,9 +124,11 @@ def make_router(service: Service) -> APIRouter:
         top: Annotated[
             int, Form(ge=1, le=most.top, description="How many.", examples=[3])
         ] = 3,
+        draw: Annotated[bool, Form(description="Draw each of them too.", examples=[False])] = False,
+        seed: Seed = 0,
         wait: Wait = True,
     ) -> Response:  # fmt: skip
-        request = jobs.NextRequest(await service.open(image), top)
+        request = jobs.NextRequest(await service.open(image), top, draw, seed)
         return await answer(web, await service.submit(request), wait)
 
     @router.post(
@@ -140,17 +143,23 @@ def make_router(service: Service) -> APIRouter:
         task: Annotated[
             str,
             Form(min_length=1, max_length=LONGEST, description="What is to be done.",
-                 examples=["heat up the soup"]),
+                 examples=["make a cup of tea"]),
         ],
         frames: Annotated[
             int | None,
             Form(ge=1, le=most.frames, description="How many; else the model decides.",
                  examples=[3]),
         ] = None,
+        actions: Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=LONGEST)]],
+            Form(max_length=most.frames, description="Its steps; else the model plans them.",
+                 examples=[["take the kettle", "pour the water"]]),
+        ] = [],  # noqa: B006, FastAPI's form
         seed: Seed = 0,
         wait: Wait = True,
     ) -> Response:  # fmt: skip
-        request = jobs.StoryRequest(await service.open(image), task, frames, seed)
+        steps = tuple(actions)
+        request = jobs.StoryRequest(await service.open(image), task, frames, seed, steps)
         return await answer(web, await service.submit(request), wait)
 
     @router.get(
