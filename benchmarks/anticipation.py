@@ -19,33 +19,34 @@ from typing import Any
 
 import numpy as np
 
-from egoframe.enhancer.answers import likeliest_answers
+from egoframe.enhancer.anticipation import next_actions_of
 from egoframe.enhancer.lessons import next_pairs
 from egoframe.enhancer.model import Enhancer
-from egoframe.enhancer.prompts import NEXT
 from egoframe.models import DEFAULT, resolve
 from egoframe.pairs import FRAMES, open_pairs
 
 PARTS = ("verb", "noun", "action")
-BEAMS, TOGETHER = 20, 16
 Guess = dict[str, float]  # how likely each action is
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("dataset", type=Path)
+    parser.add_argument("--habits", type=Path, help="learn what is common from another dataset")
     parser.add_argument("--enhancer", default=DEFAULT, help="its folder, or a model's")
     parser.add_argument("--pairs", type=int, help="of the split, drawn at random")
     parser.add_argument("--out", type=Path, help="a JSON file with every figure")
     arguments = parser.parse_args()
 
-    train, unseen = (open_pairs(arguments.dataset, split) for split in ("train", "validation"))
+    train = open_pairs(arguments.habits or arguments.dataset, "train")
+    unseen = open_pairs(arguments.dataset, "validation")
     words = {
         row["action"]: (row["verb"], row["noun"])
         for split in (train, unseen)
         for row in split.select_columns(["action", "verb", "noun"])
     }
-    enhancer = Enhancer.from_pretrained(resolve(arguments.enhancer))
+    given = Path(arguments.enhancer)
+    enhancer = Enhancer.from_pretrained(given if given.is_dir() else resolve(arguments.enhancer))
     usual, after = _habits(train)
     report: dict[str, Any] = {"command": f"python -m benchmarks.anticipation {arguments.dataset}"}
     for frame in FRAMES:
@@ -53,13 +54,14 @@ def main() -> None:
         guesses: dict[str, list[Guess]] = {
             "the commonest": [usual] * len(rows),
             "what usually follows": [after(action) for action in before],
-            "the enhancer": _guesses(enhancer, unseen.select(rows), frame),
+            "the enhancer": next_actions_of(
+                enhancer, [image.convert("RGB") for image in unseen.select(rows)[frame]]
+            ),
         }
         videos = [unseen["video_id"][row] for row in rows]
         report[frame] = {
             "asked": len(rows),
             "kitchens": len(set(videos)),
-            "seconds_before_contact": None,
             "rows": {name: _scores(told, wanted, words, videos) for name, told in guesses.items()},
             "calibration": _calibration(guesses["the enhancer"], wanted),
         }
@@ -107,15 +109,6 @@ def _asked(
         told = [told[k] for k in sorted(chosen)]
     rows, wanted, before = zip(*told, strict=True)
     return list(rows), list(wanted), list(before)
-
-
-def _guesses(enhancer: Enhancer, pairs: Any, frame: str) -> list[Guess]:
-    found: list[Guess] = []
-    for start in range(0, len(pairs), TOGETHER):
-        images = [image.convert("RGB") for image in pairs[start : start + TOGETHER][frame]]
-        for answers in likeliest_answers(enhancer, images, [NEXT] * len(images), BEAMS):
-            found.append({one.text: math.exp(one.log_probability) for one in answers})
-    return found
 
 
 def _scores(

@@ -1,12 +1,7 @@
-"""What the person does next, by an enhancer tuned to say it (`questions` in its settings).
-
-The enhancer's answers carry their own probabilities: that it says an action is how likely it holds
-the action to be.
-"""
+"""What the person does next, by an enhancer tuned to say it (`questions` in its settings)."""
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +15,6 @@ from egoframe.sources.narration import verb_and_noun
 if TYPE_CHECKING:
     from egoframe.generator.pipeline import ActionFramePipeline
 
-BEAMS = 20  # answers looked at, at least
 MAX_TOP = 20
 
 
@@ -48,9 +42,8 @@ def next_actions(
         UserError: the model has no enhancer, or one that was not tuned for it, or `top` is out of
             range.
     """
-    from egoframe.enhancer.answers import likeliest_answers
+    from egoframe.enhancer.anticipation import next_actions_of
     from egoframe.enhancer.model import Enhancer
-    from egoframe.enhancer.prompts import NEXT
     from egoframe.generator.photos import enhancer_view
     from egoframe.images import upright
 
@@ -64,13 +57,11 @@ def next_actions(
         enhancer_view(upright(one), config.sample_size, config.squeeze, config.enhancer_sees)
         for one in given
     ]
-    enhancer = Enhancer(pipe.enhancer, pipe.processor)
-    told = likeliest_answers(enhancer, photos, [NEXT] * len(photos), max(BEAMS, top))
+    told = next_actions_of(Enhancer(pipe.enhancer, pipe.processor), photos)
     shares: dict[str, float] = defaultdict(float)
-    for answers in told:
-        for answer in answers:
-            shares[answer.text] += math.exp(answer.log_probability) / len(told)
-    shares.pop("", None)
+    for one in told:
+        for action, share in one.items():
+            shares[action] += share / len(told)
     known = pipe.familiarity
     if known is not None:  # what cannot be drawn is no action
         shares = {said: p for said, p in shares.items() if not any(known.unknown_words([said]))}

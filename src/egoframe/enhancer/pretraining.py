@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, interpolate, rms_norm
 
+from egoframe.enhancer.anticipation import calibrate
 from egoframe.enhancer.lessons import anticipating, describing, planning
 from egoframe.enhancer.model import Enhancer
 from egoframe.enhancer.prompts import NEXT, mirrored, prompt
 from egoframe.enhancer.small import IMAGE_SIZE, PATCH, new_model, new_processor
 from egoframe.errors import UserError
 from egoframe.frames import load_frames
-from egoframe.pairs import FRAMES, open_described
+from egoframe.pairs import FRAMES, open_described, open_pairs
 from egoframe.training import Batch, LoopConfig, fit
 from egoframe.training.processes import start_whole
 
@@ -31,6 +32,7 @@ IGNORED = -100  # label of what the loss leaves out
 # Of each token of an answer about what is next: it has few. All weigh alike, so that the answers'
 # probabilities are true.
 NEXT_WEIGHT = 10.0
+CALIBRATED = 300  # unseen pairs, at most, that these probabilities are made true on
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,17 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     """Train the small enhancer on described pairs, and write it to `out/enhancer`; resumable.
 
     Raises:
-        UserError: the dataset has no descriptions, or none by `described_by`.
+        UserError: the dataset has no descriptions, or none by `described_by`; or no tasks or no
+            validation split, where the settings need them.
     """
     accelerator = start_whole(config)
     dataset = open_described(config.dataset, "train", config.described_by)
     lessons = describing(dataset) + (anticipating(dataset) if config.anticipation else [])
     plans = planning(dataset) if config.planning else []
+    if config.anticipation:
+        unseen = open_pairs(config.dataset, "validation")
+        spread = range(0, len(unseen), max(1, len(unseen) // CALIBRATED))
+        unseen = unseen.select(list(spread)[:CALIBRATED])
     if config.planning and not plans:
         raise UserError(f"{config.dataset}: tells of no task whose steps could be learnt")
     lessons += plans
@@ -138,6 +145,9 @@ def pretrain_enhancer(config: PretrainingConfig) -> Enhancer:
     model.load_state_dict(fit(model, loss, dataset["pair_id"], config))
     enhancer = Enhancer(model, processor)
     if accelerator.is_main_process:
+        if config.anticipation:
+            photos = [frame.convert("RGB") for frame in unseen["input_frame"]]
+            calibrate(enhancer, photos, unseen["action"])
         enhancer.save_pretrained(config.out / "enhancer")
     return enhancer
 
