@@ -51,19 +51,20 @@ def test_a_folder_without_a_recogniser_is_named(tmp_path):
         load_recogniser(tmp_path / "absent")
 
 
+@pytest.mark.parametrize("family", ["kitchen", "workshop"])
 @pytest.mark.usefixtures("renderer_available")
-def test_the_packaged_one_names_what_people_do_in_kitchens_it_never_saw():
+def test_the_packaged_one_names_what_people_do_in_scenes_it_never_saw(family):
     import numpy as np
     from PIL import Image
 
-    from egoframe.kitchen.family import KITCHEN
+    from egoframe.scenes import open_family
     from egoframe.simulator.episode import plan_episode
     from egoframe.simulator.render import Renderer
     from egoframe.simulator.world import World
 
     asked, drawn = [], []
     for seed in (31, 32):
-        world = World(seed, "validation", family=KITCHEN)
+        world = World(seed, "validation", family=open_family(family))
         episode = plan_episode(world, np.random.default_rng(seed), 30)
         renderer = Renderer(world, 256)
         for performed in episode.actions:

@@ -52,6 +52,27 @@ def test_where_a_step_changes_little_the_photo_stays_as_it_is(pipe, photo, monke
     assert torch.equal(chain.latents_BCHW, first)  # it is as it was
 
 
+def test_what_is_drawn_between_last_frame_and_photo_is_one_of_them(pipe, photo, monkeypatch):
+    start = begin_chain(pipe, photo)
+    first = start.first_BCHW
+    arm = torch.zeros_like(first)
+    arm[..., :5, :5] = 3.0
+    last = start.restarted(first + arm)
+    for left, expected in ((0.2, first), (0.7, first), (0.9, first + arm)):
+        unsure = first + left * arm + 0.1
+        monkeypatch.setattr(pipe, "sample_latents", lambda *_, unsure=unsure: unsure)
+        chain, _ = continue_chain(pipe, last, "put down mug")
+        inside = (..., slice(4), slice(4))
+        assert torch.equal(chain.latents_BCHW[inside], expected[inside])
+        assert torch.equal(chain.latents_BCHW[..., 7:, 7:], first[..., 7:, 7:])
+    new = first + arm
+    new[:, 0, :4, :4] += 4.0  # away from both: it is new
+    new[:, 1, :4, :4] -= 4.0
+    monkeypatch.setattr(pipe, "sample_latents", lambda *_: new)
+    chain, _ = continue_chain(pipe, last, "take mug")
+    assert torch.equal(chain.latents_BCHW[..., :3, :3], new[..., :3, :3])
+
+
 def test_what_an_earlier_step_changed_stays_too(pipe, photo, monkeypatch):
     start = begin_chain(pipe, photo)
     drawn = start.first_BCHW.clone()

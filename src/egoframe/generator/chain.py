@@ -1,9 +1,10 @@
 """Frames drawn one from another in one view, as the steps of a task.
 
 Drawn naively, each frame is decoded, encoded again and changed a little everywhere, so that the
-scene drifts. Here a chain stays in latents, and conditions on its first frame as well: a place that
-a step leaves nearly as it was, or brings back to nearly what the photo shows, is taken from there
-without change; and every frame is decoded beside the photo, not beside the frame before it.
+scene drifts. Here a chain stays in latents, and conditions on its first frame as well. A network
+that is not sure whether an arm has left, draws something between the last frame and the photo; so a
+place whose latent lies near the line between the two is taken from one of them without change. And
+every frame is decoded beside the photo, not beside the frame before it.
 
 Shape suffixes: B pictures (one), C channels, H height, W width of latents.
 """
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import avg_pool2d
 
 from egoframe.enhancer.model import Enhancer
 from egoframe.frames import to_pictures, to_tensor
@@ -27,7 +28,9 @@ from egoframe.generator.sampling import Noise, Sampling
 from egoframe.images import upright
 from egoframe.pairs import check_action
 
-SAME = 0.35  # deviations of a latent, mean over channels: less is the autoencoder's and U-Net's own
+SAME = 0.5  # deviations of a latent from that line, mean over channels: less is the U-Net's own
+BACK = 0.9  # nearer to the photo than this share of the way to the last frame: it is the photo's
+MOVED = 0.05  # squared deviations between last frame and photo, summed over channels: less is none
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,15 @@ def _decoded(pipe: ActionFramePipeline, chain: Chain) -> Tensor:
 
 
 def _kept(drawn_BCHW: Tensor, chain: Chain) -> Tensor:
-    """Drawn latents, and the photo's or the last frame's where they are nearly the same."""
-    for known_BCHW in (chain.latents_BCHW, chain.first_BCHW):
-        apart = (drawn_BCHW - known_BCHW).square().mean(1, keepdim=True).sqrt()
-        near = max_pool2d(apart, 3, 1, 1) < SAME  # all around as well: no seams
-        drawn_BCHW = torch.where(near, known_BCHW, drawn_BCHW)
-    return drawn_BCHW
+    """Drawn latents, and the photo's or the last frame's where they are near the line between; how
+    far along it, is a fit to the 3×3 neighbourhood, so that edges of what has changed stay."""
+    first_BCHW, way_BCHW = chain.first_BCHW, chain.latents_BCHW - chain.first_BCHW
+    along, length = (
+        avg_pool2d((x * way_BCHW).sum(1, keepdim=True), 3, 1, 1, count_include_pad=False)
+        for x in (drawn_BCHW - first_BCHW, way_BCHW)
+    )
+    share = torch.where(length > MOVED, along / length.clamp(min=MOVED), 0).clamp(0, 1)
+    apart = (drawn_BCHW - first_BCHW - share * way_BCHW).square().mean(1, keepdim=True).sqrt()
+    apart = avg_pool2d(apart, 3, 1, 1, count_include_pad=False)
+    kept_BCHW = torch.where(share < BACK, first_BCHW, chain.latents_BCHW)
+    return torch.where(apart < SAME, kept_BCHW, drawn_BCHW)
