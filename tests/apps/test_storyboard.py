@@ -66,6 +66,11 @@ def test_the_enhancer_plans(monkeypatch):
     pipe.familiarity = Familiarity(np.zeros(1), 0.0, 0.0, frozenset({"take", "kettle"}))
     with pytest.raises(UserError, match="knows no steps for it"):
         plan_steps(pipe, PHOTO, "make tea")
+    every = frozenset({"take", "kettle", "pour", "water", "put", "down"})
+    pipe.familiarity = Familiarity(np.zeros(1), 0.0, 0.0, every, ("make a pot of tea", "wash up"))
+    assert plan_steps(pipe, PHOTO, "make tea", steps=1) == ["take kettle"]
+    with pytest.raises(UserError, match="knows how to make a pot of tea, wash up; give the steps"):
+        plan_steps(pipe, PHOTO, "make coffee")
     pipe.familiarity = None
     monkeypatch.setattr(answers, "likeliest_answers", lambda *_: [[]])
     with pytest.raises(UserError, match="knows no steps for it"):

@@ -10,6 +10,7 @@ from egoframe.enhancer.lessons import (
     make_room,
     next_pairs,
     planning,
+    tasks_of,
 )
 from egoframe.enhancer.model import IGNORED
 from egoframe.enhancer.prompts import NEXT, plan_question, question
@@ -68,6 +69,7 @@ def test_the_steps_of_a_task_are_asked_of_the_frame_before_it(pairs):
     assert lesson == Lesson(
         1, "input_frame", plan_question("make tea"), "open drawer, take spoon, press button"
     )
+    assert tasks_of(told(rows)) == {"make tea"}
     rows[3]["facts"] = None  # a step that made no pair: the plan would lack it
     assert planning(told(rows)) == []
 

@@ -38,7 +38,7 @@ def knows(known: familiarity.Familiarity, picture: Image.Image) -> bool:
 @pytest.fixture(scope="module")
 def known() -> familiarity.Familiarity:
     pictures = [scene(k) for k in range(400)]
-    return familiarity.fit(pictures, ["open drawer", "take mug"], embed)
+    return familiarity.fit(pictures, ["open drawer", "take mug"], embed, {"wash up", "make tea"})
 
 
 def test_new_scenes_of_the_kind_are_familiar(known):
@@ -88,6 +88,7 @@ def test_it_is_kept_in_a_models_folder(known, tmp_path):
     scores = [f.score(picture, embed([picture])[0]) for f in (again, known)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-2)
     assert again.words == known.words
+    assert again.tasks == ("make tea", "wash up")
 
 
 def test_words_that_were_not_learnt_are_named(known):

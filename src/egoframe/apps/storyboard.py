@@ -32,7 +32,7 @@ def plan_steps(
         task: such as "make a cup of tea".
         steps: the first so many.
     Raises:
-        UserError: the model has no enhancer, or it plans nothing.
+        UserError: the model has no enhancer, it never learnt such a task, or it plans nothing.
     """
     from egoframe.enhancer.answers import likeliest_answers
     from egoframe.enhancer.model import Enhancer
@@ -45,12 +45,19 @@ def plan_steps(
     words = check_action(task, pipe.config.articles)
     if pipe.enhancer is None:
         raise UserError("this model has no enhancer, which would plan; give the steps yourself")
+    known = pipe.familiarity
+    if known is not None and known.tasks:
+        learnt = {w for one in known.tasks for w in check_action(one, pipe.config.articles).split()}
+        if not learnt.issuperset(words.split()):
+            raise UserError(
+                f"{task!r}: the model knows how to {', '.join(known.tasks)}; give the steps of "
+                "another task in a file (--plan)"
+            )
     config = pipe.config
     seen = enhancer_view(upright(photo), config.sample_size, config.squeeze, config.enhancer_sees)
     enhancer = Enhancer(pipe.enhancer, pipe.processor)
     (said,) = likeliest_answers(enhancer, [seen], [plan_question(words)], BEAMS, PLAN_TOKENS)
     actions = parse_plan(said[0].text) if said else []
-    known = pipe.familiarity
     if not actions or (known is not None and any(known.unknown_words(actions))):
         raise UserError(f"{task!r}: the model knows no steps for it; give them in a file (--plan)")
     return actions[:steps]

@@ -74,6 +74,12 @@ def planning(pairs: datasets.Dataset) -> list[Lesson]:
     return found
 
 
+def tasks_of(pairs: datasets.Dataset) -> set[str]:
+    """The tasks that the dataset's facts tell of, such as "make a cup of tea"."""
+    told = (json.loads(facts or "{}").get("task") for facts in pairs["facts"])
+    return {task["words"] for task in told if task}
+
+
 KINDS = {"describe": describing, "next": anticipating, "plan": planning}
 
 

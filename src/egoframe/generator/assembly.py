@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from egoframe.contact_sheet import contact_sheet
+from egoframe.enhancer.lessons import tasks_of
 from egoframe.enhancer.model import Enhancer
 from egoframe.errors import UserError, first_line
 from egoframe.frames import to_pictures, to_tensor
@@ -74,7 +75,8 @@ def write_pipeline(
         enhancer = Enhancer(pipeline.enhancer, pipeline.processor)
         some = range(0, len(dataset), max(1, len(dataset) // FAMILIAR))
         photos = [dataset[k]["input_frame"] for k in some]
-        known = familiarity.fit(photos, set(dataset["action"]), enhancer.embed_images)
+        actions, tasks = set(dataset["action"]), tasks_of(dataset)
+        known = familiarity.fit(photos, actions, enhancer.embed_images, tasks)
         if features is not None:
             features.mkdir(parents=True, exist_ok=True)
             familiarity.save(known, features)

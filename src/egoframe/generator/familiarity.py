@@ -44,12 +44,13 @@ class UnfamiliarWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Familiarity:
-    """A linear score (D,) of a picture's summary, its least familiar value, and known words."""
+    """A linear score (D,) of a picture's summary, its least familiar value, and what was learnt."""
 
     weights: np.ndarray
     offset: float
     limit: float
     words: frozenset[str]  # of the training's actions
+    tasks: tuple[str, ...] = ()  # whose steps were learnt, such as "make a cup of tea"
 
     def score(self, picture: Image.Image, image_embeds: Tensor) -> float:
         """The log odds that a picture is of the training's kind; `image_embeds` (I, D) are the
@@ -129,6 +130,7 @@ def fit(
     pictures: Sequence[Image.Image],
     actions: Iterable[str],
     embed: Callable[[list[Image.Image]], Tensor],
+    tasks: Iterable[str] = (),
 ) -> Familiarity:
     """Learn what is familiar.
 
@@ -136,6 +138,7 @@ def fit(
         pictures: some thousand training frames.
         actions: all actions of the training.
         embed: the enhancer's image embeddings (B, I, D) of B pictures.
+        tasks: all tasks of the training.
     """
     rows, others = (_summaries(some, embed) for some in (pictures, unlike(pictures)))
     kept_out = np.arange(len(rows)) % HELD_OUT == 0
@@ -160,7 +163,7 @@ def fit(
     start = offset.item() - float(mean @ slope)
     limit = float(np.quantile(rows[kept_out] @ slope + start, QUANTILE))
     words = frozenset(word for action in actions for word in action.split())
-    return Familiarity(slope, start, limit, words)
+    return Familiarity(slope, start, limit, words, tuple(sorted(tasks)))
 
 
 def _summaries(
@@ -181,6 +184,7 @@ def save(familiarity: Familiarity, folder: Path) -> None:
         "offset": round(familiarity.offset, 4),
         "limit": round(familiarity.limit, 4),
         "words": sorted(familiarity.words),
+        "tasks": familiarity.tasks,
     }
     write_bytes(folder / FILE, (json.dumps(told) + "\n").encode())
 
@@ -191,5 +195,5 @@ def load(folder: str | Path) -> Familiarity | None:
     if not path.is_file():
         return None
     told = json.loads(path.read_text(encoding="utf-8"))
-    weights = np.array(told["weights"])
-    return Familiarity(weights, told["offset"], told["limit"], frozenset(told["words"]))
+    weights, words = np.array(told["weights"]), frozenset(told["words"])
+    return Familiarity(weights, told["offset"], told["limit"], words, tuple(told.get("tasks", ())))

@@ -239,7 +239,14 @@ def test_the_default_model_draws_as_the_pipeline_does_whatever_else_is_drawn():
     assert "too long and narrow" in problem(
         client.post(FRAMES, **form(png(photo(size=(600, 60))), action="go")), 422
     )
-    for path, fields in (("next-actions", {}), ("storyboards", {"task": "make tea"})):
+    for path, fields in (
+        ("next-actions", {"top": 2, "draw": "true"}),
+        ("storyboards", {"task": "make a cup of tea", "frames": 2}),
+        ("storyboards", {"task": "show it", "actions": ["take the knife", "cut the bread"]}),
+    ):
         answer = client.post(f"/v1/{path}", **form(png(kitchen), **fields))
-        assert answer.status_code in (200, 422)
+        assert answer.status_code == 200
+        assert len(answer.json()["frames"]) == 2
+    unknown = client.post("/v1/storyboards", **form(png(kitchen), task="fly to the moon"))
+    assert "knows how to clean the bicycle" in problem(unknown, 422)
     client.__exit__(None, None, None)
