@@ -19,6 +19,7 @@ STAGES = {
     "ablation": AblationConfig,
     "autoencoder": AutoencoderConfig,
     "small-enhancer": PretrainingConfig,
+    "small-enhancer-longer": PretrainingConfig,
     "generator": GeneratorConfig,
     "generator-longer": GeneratorConfig,
     "instruct-pix2pix": GeneratorConfig,

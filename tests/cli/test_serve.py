@@ -66,7 +66,9 @@ def test_sigterm_finishes_what_runs_refuses_more_and_ends_well():
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
-    while "egoframe_jobs_running 1.0" not in httpx.get(f"{url}/metrics").text:
+    while not {"egoframe_jobs_running 1.0", "egoframe_jobs_waiting 1.0"}.issubset(
+        httpx.get(f"{url}/metrics").text.splitlines()
+    ):
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     time.sleep(0.3)

@@ -331,7 +331,7 @@ def test_tuned_descriptions_of_the_kitchen_are_truer_and_likelier(tmp_path):
         method="full",
         train_projector=True,
         judged=16,
-        loop=replace(LOOP, epochs=4, lr=1e-3, trackers=("tensorboard",)),
+        loop=replace(LOOP, epochs=6, lr=1e-3, trackers=("tensorboard",)),
     )
     report = judge_tuning(config, tune_enhancer(config))
     assert report == json.loads((config.out / "report.json").read_text())

@@ -21,7 +21,7 @@ from egoframe.training import LoopConfig
 from egoframe.training.checkpoints import checkpoints
 from tests.little_dataset import write_dataset
 
-STEPS = 40
+STEPS = 240  # more than a fast machine takes between twenty kills
 SETTINGS = """
 dataset: {0}/pairs
 vae: {0}/vae

@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from egoframe.training.checkpoints import checkpoints
+from tests.training.generator_run import STEPS
 from tests.training.runs import losses, python
 
 pytestmark = pytest.mark.slow
@@ -15,7 +16,7 @@ def test_twenty_kills_change_no_loss_and_no_weight(tmp_path):
     for name, kills in (("undisturbed", 0), ("disturbed", 20)):
         python("-m", "tests.training.generator_run", "killed", tmp_path, tmp_path / name, kills)
     calm, killed = tmp_path / "undisturbed", tmp_path / "disturbed"
-    assert len(losses(calm)) == 40
+    assert len(losses(calm)) == STEPS
     assert losses(calm) == losses(killed)
     for name in ("model", "ema", "optimiser"):
         first, second = (
